@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -10,6 +11,9 @@
 
 #define CALL_TIMEOUT_NS (5 * NSEC_PER_SEC)
 #define RTLD_NOW_ 2u
+#define SETTLE_NS (2 * NSEC_PER_SEC)
+#define SETTLE_POLL_NS (2 * NSEC_PER_SEC / 1000)
+#define START_TRIES 3
 
 /* Looks for the library among the target's mappings. SESSION_FAILED: it is not there. */
 static int find_probe(struct session *s, const char *path, struct err *err)
@@ -122,28 +126,39 @@ static const char *probe_error(uint32_t e)
 		return "no loaded object defines malloc and free";
 	case PROBE_ERR_NO_SLOTS:
 		return "no object calls malloc through a pointer that can be redirected";
-	case PROBE_ERR_BUSY:
-		return "another session is under way";
 	default:
 		return "unknown reason";
 	}
 }
 
-int session_start(struct session *s, uint64_t period_bytes, uint64_t lease_ns, struct err *err)
+/* A target that ends an old session by itself at this moment, or still begins one whose helper was
+ * killed, needs some milliseconds for it: it protects and unprotects pages. Returns SESSION_OK with
+ * s->last read in a state that lasts, SESSION_BUSY after SETTLE_NS, or a failure. */
+static int settle(struct session *s, struct err *err)
 {
-	struct probe_params p = {
-		.magic = PROBE_MAGIC,
-		.abi = PROBE_ABI,
-		.pid = (uint32_t)s->pid,
-		.period_bytes = period_bytes,
-		.lease_ns = lease_ns,
-	};
-	int r = read_control(s);
+	const uint64_t give_up = clock_mono_ns(&clock_system) + SETTLE_NS;
 
-	if (r < 0)
-		return r == -ESRCH
-			? SESSION_GONE
-			: err_set(err, r, "cannot read the probe's state: %s", strerrordesc_np(-r));
+	for (;;) {
+		int r = read_control(s);
+
+		if (r < 0)
+			return r == -ESRCH ? SESSION_GONE
+					   : err_set(err, r, "cannot read the probe's state: %s",
+						     strerrordesc_np(-r));
+		if (s->last.state != PROBE_STARTING && s->last.state != PROBE_STOPPING)
+			return SESSION_OK;
+		if (clock_mono_ns(&clock_system) > give_up)
+			return SESSION_BUSY;
+		nanosleep(&(struct timespec){.tv_nsec = SETTLE_POLL_NS}, NULL);
+	}
+}
+
+static int start_once(struct session *s, const struct probe_params *p, struct err *err)
+{
+	int r = settle(s, err);
+
+	if (r != SESSION_OK)
+		return r;
 	if (s->last.state == PROBE_ACTIVE && s->last.lease_ns > clock_mono_ns(&clock_system))
 		return SESSION_BUSY;
 	if (s->last.state == PROBE_ACTIVE) {
@@ -153,13 +168,32 @@ int session_start(struct session *s, uint64_t period_bytes, uint64_t lease_ns, s
 		if (r != SESSION_OK)
 			return r;
 	}
-	r = from_inject(inject_call(&s->in, s->start, &p, sizeof(p), 0, CALL_TIMEOUT_NS, err), err);
+	r = from_inject(inject_call(&s->in, s->start, p, sizeof(*p), 0, CALL_TIMEOUT_NS, err), err);
 	if (r != SESSION_OK)
 		return r;
 	fault_point("session.started");
 	r = read_control(s);
 	if (r < 0)
 		return r == -ESRCH ? SESSION_GONE : err_set(err, r, "the probe's state is damaged");
+	return s->last.error == PROBE_ERR_BUSY ? SESSION_BUSY : SESSION_OK;
+}
+
+int session_start(struct session *s, uint64_t period_bytes, uint64_t lease_ns, struct err *err)
+{
+	const struct probe_params p = {
+		.magic = PROBE_MAGIC,
+		.abi = PROBE_ABI,
+		.pid = (uint32_t)s->pid,
+		.period_bytes = period_bytes,
+		.lease_ns = lease_ns,
+	};
+	int r = SESSION_BUSY;
+
+	/* An old session may end between the look at its state and our call. */
+	for (int i = 0; i < START_TRIES && r == SESSION_BUSY; i++)
+		r = start_once(s, &p, err);
+	if (r != SESSION_OK)
+		return r;
 	if (s->last.error || s->last.state != PROBE_ACTIVE) {
 		err_set(err, -EIO, "the probe did not start: %s", probe_error(s->last.error));
 		return SESSION_FAILED;

@@ -36,6 +36,7 @@ struct session {
  * library as the target can open it. */
 must_check int session_open(struct session *s, struct os *os, pid_t pid, const char *exe,
 	const char *probe_path, const struct inject_unwinder *unwinder, struct err *err);
+/* Waits for an old session that is just ending; SESSION_BUSY: one that goes on. */
 must_check int session_start(
 	struct session *s, uint64_t period_bytes, uint64_t lease_ns, struct err *err);
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -102,6 +103,43 @@ def test_probe_takes_itself_out_when_nobody_renews_its_lease(procs, parts, victi
     hooked = hooked_pointers(p.pid)
     assert hooked > 0
     wait_until(lambda: hooked_pointers(p.pid) == 0, 14, why="pointers are still redirected")
+    assert_fine(procs, p)
+
+
+def probe_state(pid):
+    """Address of the state in the probe's control block, through the target's own mappings."""
+    for line in open(f"/proc/{pid}/maps"):
+        part = line.split(maxsplit=5)
+        if len(part) > 5 and "libresin-probe" in part[5] and int(part[2], 16) == 0:
+            base, file = int(part[0].split("-")[0], 16), part[5].strip()
+            break
+    for line in subprocess.check_output(["nm", "-D", file], text=True).splitlines():
+        if line.endswith(" resin_probe_control"):
+            return base + int(line.split()[0], 16) + 12
+
+
+@pytest.mark.parametrize("state", [1, 3], ids=["starting", "stopping"])
+def test_an_old_session_that_is_just_ending_is_waited_for(state, procs, parts, victim):
+    """CI met it once: the target took an old session out while the next helper came."""
+    p = start_victim(procs, victim, "malloc")
+    assert diagnose(parts, p.pid).returncode == 0
+    at = probe_state(p.pid)
+
+    def write(value):
+        with open(f"/proc/{p.pid}/mem", "r+b", buffering=0) as mem:
+            mem.seek(at)
+            assert int.from_bytes(mem.read(4), "little") in (state, 4)
+            mem.seek(at)
+            mem.write(value.to_bytes(4, "little"))
+
+    write(state)
+    r = diagnose(parts, p.pid)
+    assert r.returncode == 5 and "by somebody else" in r.stderr, r
+    over = threading.Timer(1, write, [4])
+    over.start()
+    r = diagnose(parts, p.pid)
+    assert r.returncode == 0, r
+    over.join()
     assert_fine(procs, p)
 
 
