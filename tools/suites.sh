@@ -65,7 +65,7 @@ unit_sanitized() {
 
 unit_valgrind() {
 	status=0
-	for t in base model os wire collect pivot diagnose ticket ingest serve; do
+	for t in base model os wire collect pivot track history diagnose ticket ingest serve; do
 		valgrind --quiet --error-exitcode=9 --leak-check=full "$build/tests/unit/test-$t" || status=1
 	done
 	return $status
@@ -90,6 +90,7 @@ check)
 test)
 	suite unit-asan 240 unit_sanitized
 	suite cli 60 e2e tests/e2e/test_cli.py
+	suite detect 200 e2e tests/e2e/test_detect.py
 	suite attach 300 e2e tests/e2e/test_attach.py
 	suite agent 150 e2e tests/e2e/test_agent.py
 	suite page 60 e2e tests/e2e/test_page.py

@@ -24,6 +24,40 @@
 	"Exit status: 0 done, 1 leak found (with --exit-code), 3 failed, 5 not permitted or not\n"       \
 	"supported here, 6 PID is gone.\n"
 
+#define HELP_DETECT_INPUT                                                                             \
+	"  --input=FILE    CSV, JSON Lines or a Prometheus answer; - is standard input; repeatable\n" \
+	"  --format=F      auto (default), csv, wide, json-lines, prometheus\n"                       \
+	"  --time-column=NAME    wide CSV: the column with the time (default time)\n"                 \
+	"  --value-columns=A,B*  wide CSV: the columns that are series, names or patterns\n"          \
+	"  --load=COLUMN   what growth may be explained by: any (default), cpu_seconds, threads,\n"   \
+	"                  descriptors, requests\n"                                                   \
+	"  --hour=D        how long the detector's hour is (default 1h); with 1s, a test of two\n"    \
+	"                  minutes is judged like five days\n"                                        \
+	"  --prometheus=URL  ask a Prometheus instead, or as well; with\n"                            \
+	"  --query=PROMQL  what to ask for\n"                                                         \
+	"  --range=D       how far back (default 14d)\n"                                              \
+	"  --step=D        one sample every so often (default 5m)\n"                                  \
+	"  --token=FILE    a bearer token for Prometheus\n"
+
+#define HELP_detect                                                                                    \
+	"Usage: resin detect [--input=]FILE... [--plot=DIR] [--all] [--exit-code] [--json]\n"          \
+	"       resin detect --prometheus=URL --query=PROMQL [--range=14d] [--step=5m] ...\n"          \
+	"Judges memory series hour by hour, as a live server would have, and says what leaks, since\n" \
+	"when, how fast, and why it says so. No server and no agent are needed.\n\n" HELP_DETECT_INPUT \
+	"  --plot=DIR      write a picture (SVG) of every finding\n"                                   \
+	"  --all           also what is explained or does not grow\n"                                  \
+	"  --exit-code     exit with 1 when something is called a leak\n"                              \
+	"  --json          as JSON (resin.detection/1)\n\n"                                            \
+	"Exit status: 0 done, 1 leak found (with --exit-code), 2 wrong use, 3 an input cannot be read.\n"
+
+#define HELP_explain                                                                                                    \
+	"Usage: resin explain [--host=HOST] [--component=NAME] [--input=]FILE...\n"                                     \
+	"Replays what resin detect sees, and prints the numbers of every level: at the hour of the\n"                   \
+	"first alarm, and at the end. Without --host and --component, of all that it would show.\n\n" HELP_DETECT_INPUT \
+	"  --host=HOST     only that host\n"                                                                            \
+	"  --component=NAME  only that component\n\n"                                                                   \
+	"Exit status: 0 done, 2 wrong use, 3 an input cannot be read, or there is no such entity.\n"
+
 #define HELP_top                                                                       \
 	"Usage: resin top [--limit=20] [--sort=growth|size] [--server=URL] [--json]\n" \
 	"Processes that the server knows, those that grow fastest first.\n\n"          \

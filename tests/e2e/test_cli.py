@@ -11,7 +11,7 @@ import pytest
 
 from conftest import NOBODY, ROOT, needs_root, run_cli
 
-COMMANDS = ["check", "diagnose", "top", "status", "ticket", "server", "demo", "version", "help"]
+COMMANDS = ["check", "diagnose", "detect", "explain", "top", "status", "ticket", "server", "demo", "version", "help"]
 
 
 def run(parts, *args, **kw):
@@ -53,7 +53,9 @@ def test_manual_of_the_configuration_names_every_key(parts):
     ["diagnose", "1", "--period=1"], ["diagnose", "1", "--top=0"], ["diagnose", "1", "--nope"],
     ["diagnose", "1", "--duration"], ["check", "x"], ["top", "--limit=0"], ["top", "--sort=x"],
     ["top", "extra"], ["ticket"], ["ticket", "show"], ["ticket", "show", "x"], ["ticket", "lst"],
-    ["status", "extra"], ["server", "extra"], ["demo", "extra"]])
+    ["status", "extra"], ["server", "extra"], ["demo", "extra"], ["detect"], ["detect", "--query=x"],
+    ["detect", "--prometheus=x"], ["detect", "f", "--hour=1"], ["detect", "f", "--format=xml"],
+    ["detect", "f", "--load=x"], ["explain"], ["explain", "f", "--json"]])
 def test_wrong_use(args, parts):
     r = run(parts, *args)
     assert r.returncode == 2 and r.stdout == ""
