@@ -23,6 +23,7 @@ void life_init(struct life *l)
 	for (unsigned a = 0; a < NORM_AGES; a++)
 		l->at[a] = NAN;
 	l->taught = 0;
+	l->next = norm_ages[0];
 }
 
 void norm_learn_noise(struct norm *n, unsigned level, float variance_share)
@@ -73,10 +74,17 @@ void life_goes_on(
 	struct life *l, struct norm *n, uint32_t age, float size, float birth, float noise_bytes)
 {
 	float scale = birth > 1 ? birth : 1, nothing = SETTLED_SHARE * scale;
+	uint32_t next = UINT16_MAX;
 
+	if (age < l->next)
+		return;
 	for (unsigned upto = 0; upto < NORM_AGES; upto++) {
 		bool grew;
 
+		if (norm_ages[upto] > age && norm_ages[upto] < next)
+			next = norm_ages[upto];
+		if (2u * norm_ages[upto] > age && 2u * norm_ages[upto] < next)
+			next = 2u * norm_ages[upto];
 		if (norm_ages[upto] == age)
 			l->at[upto] = size;
 		if (!n || upto < FIRST_TAUGHT || 2u * norm_ages[upto] != age ||
@@ -92,6 +100,7 @@ void life_goes_on(
 			learn(n, a, grew ? (l->at[a] - l->at[0]) / scale : 0);
 		}
 	}
+	l->next = (uint16_t)next;
 }
 
 /* What an exponential approach through the last three doublings of age would still add. With

@@ -30,6 +30,7 @@ struct norm {
 struct life {
 	float at[NORM_AGES];
 	uint16_t taught; /* bit by age: the norm knows */
+	uint16_t next;	 /* age at which there is something to do */
 };
 
 void norm_init(struct norm *n);

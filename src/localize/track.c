@@ -39,7 +39,7 @@ struct moment {
 	struct track *t;
 	const struct track_rules *rules;
 	struct norm *norm;
-	float var[TRACK_LEVELS]; /* noise: variance of a block's mean */
+	float *var; /* noise: variance of a block's mean, by level */
 };
 
 static void begin_life(struct track *t)
@@ -319,6 +319,20 @@ static float bend(const struct window *w, struct track_look *k)
 	return early / se;
 }
 
+/* The shortest rise that is fitted began, in truth, later than it is made to: its first interval
+ * falls short. What it is shows when it is longer. */
+static bool began_later(const struct window *w)
+{
+	unsigned from = w->h.from;
+	float flat = 0;
+
+	if (w->n - from > LEAST_BLOCKS)
+		return false;
+	for (unsigned i = 0; i <= from; i++)
+		flat += w->y[i] / (float)(from + 1);
+	return w->h.slope - (w->y[from + 1] - flat) > 2 * sqrtf(w->noise);
+}
+
 static void classify(const struct moment *m, const struct window *w, struct track_look *k)
 {
 	const struct track_rules *rules = m->rules;
@@ -331,9 +345,13 @@ static void classify(const struct moment *m, const struct window *w, struct trac
 	z = known ? k->z * fmaxf(0, 1 - usual * fmaxf(1, t->birth) / growth) : k->z;
 	/* Where no level before the rise was seen and no other life is known, it may be the filling
 	 * of something: only what would have shown a slowing down by now is told apart. */
-	k->from_birth = open_start && !known && t->age < blocks * w->hours + rules->filling_hours &&
-		!(w->first > 0 && t->age > w->n * w->hours + rules->filling_hours / 2 &&
-			after_jump(t, w->n * w->hours, w->hours));
+	if (w->first == 0)
+		k->from_birth =
+			open_start && !known && t->age < blocks * w->hours + rules->filling_hours;
+	else /* what was left out may be the beginning of an approach, unless it was a jump */
+		k->from_birth = open_start &&
+			!(t->age > w->n * w->hours + rules->filling_hours / 2 &&
+				after_jump(t, w->n * w->hours, w->hours));
 	need = k->from_birth ? rules->z_birth : rules->z;
 	if (growth < (float)rules->least_bytes || growth < rules->least_share * size_of(t) ||
 		k->z < need / 2)
@@ -342,18 +360,19 @@ static void classify(const struct moment *m, const struct window *w, struct trac
 		k->state = TRACK_RETURNING;
 	else if (steps)
 		k->state = TRACK_STEP;
-	else if (k->late_early < rules->late_early &&
-		k->concavity > rules->z_concave * (open_start || k->late_early < 0.5f ? 1 : 2))
+	else if (k->late_early < rules->late_early && k->concavity > rules->z_concave)
 		k->state = TRACK_SATURATING;
 	else if (z < need && (k->z >= need || z < need / 2))
 		k->state = TRACK_AGEING;
-	else if (k->z < need || k->step_gain < rules->step_gain)
+	else if (explained_by_load(t, w, growth))
+		k->state = TRACK_LOADED;
+	else if (k->z < need || k->step_gain < rules->step_gain || began_later(w))
 		k->state = TRACK_RISING;
 	else if (k->from_birth &&
 		(0.4f * seen < rules->z_visible || blocks * w->hours < rules->least_birth_hours))
 		k->state = TRACK_RISING;
 	else
-		k->state = explained_by_load(t, w, growth) ? TRACK_LOADED : TRACK_LEAKING;
+		k->state = TRACK_LEAKING;
 	k->z = z;
 }
 
@@ -393,6 +412,29 @@ static bool overruled(const struct track *t, const struct track_look *k)
 	return false;
 }
 
+static float mean_of(const struct track_level *v, unsigned first_ago, unsigned n)
+{
+	float sum = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		sum += block(v, first_ago + i);
+	return sum / (float)n;
+}
+
+/* Nearly always: the latest blocks stand no higher than those before. No rise that counts for
+ * anything hides there (it would lift the last four of 16 by more than a standard deviation, and
+ * the last four of 8 by two), and it saves nine fits of ten. False where blocks are missing. */
+static bool plainly_flat(const struct moment *m, unsigned l)
+{
+	const struct track_level *v = &m->t->at[l];
+	float sd = sqrtf(m->var[l]), last;
+
+	if (v->n < TRACK_BLOCKS)
+		return false;
+	last = mean_of(v, 0, 4);
+	return last - mean_of(v, 4, 12) < 0.6f * sd && last - mean_of(v, 4, 4) < sd;
+}
+
 static struct track_look look_at(const struct moment *m, unsigned l)
 {
 	const struct track *t = m->t;
@@ -404,6 +446,11 @@ static struct track_look look_at(const struct moment *m, unsigned l)
 	if (t->season.learnt < 2 && t->season.days < KNOWN_DAYS &&
 		t->at[l].n * norm_block_hours[l] < 48)
 		return k;
+	if (plainly_flat(m, l)) {
+		k.state = TRACK_FLAT;
+		k.blocks = TRACK_BLOCKS;
+		return k;
+	}
 	if (!look_from(m, 0, &k, &w))
 		return k;
 	/* What came before may hide a rise: look again at what came after the largest step, and at
@@ -467,7 +514,7 @@ static bool growth_of_life(const struct moment *m, float *ret_rate, float *ret_p
 void track_restart(struct track *t, const struct track_rules *rules, const struct norm *norm)
 {
 	struct norm copy;
-	struct moment m = {.t = t, .rules = rules};
+	struct moment m = {.t = t, .rules = rules, .var = t->var};
 	float rate, precision, share;
 
 	/* As long as nobody knows what a life adds, a warm-up in every life looks like a leak. */
@@ -614,7 +661,9 @@ static float take_value(struct moment *m, double bytes)
 		t->level += (value - t->level) / fminf(n, 24);
 		t->smooth += (value - t->smooth) / fminf(fmaxf(1, n / 6), 24);
 	}
-	know_noise(m);
+	/* It changes slowly, except while everything is new; in these hours coarse blocks end. */
+	if (t->age < 24 || (t->age - m->rules->warm_up) % 4 == 0)
+		know_noise(m);
 	life_goes_on(&t->life, m->norm, t->age, t->smooth, t->birth,
 		sqrtf(m->var[t->age >= 48      ? 2
 				: t->age >= 24 ? 1
@@ -653,7 +702,7 @@ static void judge(struct moment *m, float value, float load)
 int track_add(struct track *t, const struct track_rules *rules, struct norm *norm, double bytes,
 	double load)
 {
-	struct moment m = {.t = t, .rules = rules, .norm = norm};
+	struct moment m = {.t = t, .rules = rules, .norm = norm, .var = t->var};
 	int r = keep_minimum(t, bytes);
 	float value;
 

@@ -91,6 +91,7 @@ struct track {
 	float smooth;	     /* mean over the last sixth of the age, at most a day, above base */
 	struct season season;
 	struct track_level at[TRACK_LEVELS];
+	float var[TRACK_LEVELS];	       /* noise, as of the latest multiple of 4 hours */
 	struct track_look looks[TRACK_LEVELS]; /* the latest of each */
 	float recent[6];		       /* the latest hours, oldest first */
 	struct jump jumps[TRACK_JUMPS];
