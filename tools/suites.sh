@@ -95,6 +95,7 @@ test)
 	suite agent 150 e2e tests/e2e/test_agent.py
 	suite page 60 e2e tests/e2e/test_page.py
 	suite leak-caught 330 e2e tests/e2e/test_leak_caught.py
+	suite accuracy 120 bench/accuracy/run.sh --fleets 2
 	suite fuzz 180 tools/fuzz.sh 8
 	;;
 nightly)
@@ -103,6 +104,7 @@ nightly)
 	export RESIN_SEEDS
 	suite leak-caught-10 1500 e2e tests/e2e/test_leak_caught.py
 	unset RESIN_SEEDS
+	suite accuracy 1200 bench/accuracy/run.sh --fleets 100
 	suite fuzz-long 600 tools/fuzz.sh 60
 	;;
 *)
