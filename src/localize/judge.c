@@ -10,8 +10,8 @@
 #define WARM_UP_HOURS 36u /* what fills for longer is called a cache */
 #define WEEK_HOURS 168.0
 /* The rate of a leak changes by itself: random portions, more load. Relative standard deviation of
- * what a rate will be over the coming stretch, as measured on generated leaks. */
-#define RATE_WANDERS 0.15
+ * what a rate will be over the coming stretch, fitted with bench/accuracy/forecast.c. */
+#define RATE_WANDERS 0.2
 #define EIGHTY_PERCENT 1.2816
 
 const char *track_state_name(enum track_state s)
@@ -124,23 +124,57 @@ static enum pattern pattern_of(const struct track *t, uint32_t begins, double gr
 	return jumps <= 4 ? PATTERN_SPIKE : PATTERN_STAIR;
 }
 
-static void forecast(struct detection *d, double limit_bytes)
+/* Where the line is now: the mean of the last day, moved to its end. An hour alone is too noisy. */
+static double size_now(const struct track *t, double per_hour)
 {
-	double left = limit_bytes - d->size_bytes;
-	double se = (d->bytes_per_hour_hi - d->bytes_per_hour_lo) / 2 / 1.96;
-	double sd = EIGHTY_PERCENT * hypot(se, RATE_WANDERS * d->bytes_per_hour);
-	double slow = d->bytes_per_hour - sd;
+	double sum = 0, n = 0;
 
-	if (limit_bytes <= 0 || d->bytes_per_hour <= 0)
+	for (uint32_t ago = 0; ago < 24 && ago < t->hours; ago++) {
+		double v = track_minimum(t, ago);
+
+		if (isnan(v))
+			continue;
+		sum += v + per_hour * (ago + 0.5);
+		n++;
+	}
+	return n > 0 ? sum / n : NAN;
+}
+
+/* The relative variance of the time to the limit: the slope's, that of a rate which changes by
+ * itself, that of where we are now, and, where it comes in a few portions, that of their number. */
+static double relative_variance(
+	const struct detection *d, const struct track *t, const struct track_look *k, double left)
+{
+	uint32_t begins = track_rise_begins(t, k);
+	double se = (double)k->rate_se / (double)k->rate, now = sqrt((double)t->var[0]) / left;
+	double v = se * se + RATE_WANDERS * RATE_WANDERS + now * now;
+	float sum, largest;
+	unsigned jumps = track_jumps(t, begins, &sum, &largest);
+
+	if (jumps > 0 && (double)sum > 0.3 * d->growth_bytes)
+		v += 1. / jumps + (double)sum / jumps / left;
+	return v;
+}
+
+static void forecast(struct detection *d, const struct track *t, const struct track_look *k,
+	double limit_bytes, uint64_t hour_ns)
+{
+	double per_hour = (double)k->rate, left, sd, unit = (double)hour_ns / 3600e9;
+
+	if (limit_bytes <= 0 || per_hour <= 0)
 		return;
-	if (left < 0)
-		left = 0;
+	left = limit_bytes - size_now(t, per_hour);
+	if (!(left > 0)) {
+		d->forecast = (struct forecast){.known = true, .limit_bytes = limit_bytes};
+		return;
+	}
+	sd = EIGHTY_PERCENT * sqrt(relative_variance(d, t, k, left));
 	d->forecast = (struct forecast){
 		.known = true,
 		.limit_bytes = limit_bytes,
-		.hours = left / d->bytes_per_hour,
-		.hours_lo = left / (d->bytes_per_hour + sd),
-		.hours_hi = slow > 0 ? left / slow : INFINITY,
+		.hours = left / per_hour * unit,
+		.hours_lo = left / per_hour * unit / (1 + sd),
+		.hours_hi = sd < 1 ? left / per_hour * unit / (1 - sd) : INFINITY,
 	};
 }
 
@@ -262,6 +296,6 @@ void judge_track(const struct track *t, const struct track_rules *rules, uint64_
 	else if (ret->n_reasons == 0)
 		reason(ret, "%s", behaviour_kind_help(ret->behaviour));
 	ret->severity = ret->verdict >= DETECTION_WATCH ? severity(ret, limit_bytes) : 0;
-	if (ret->verdict >= DETECTION_WATCH)
-		forecast(ret, limit_bytes);
+	if (ret->verdict >= DETECTION_WATCH && k)
+		forecast(ret, t, k, limit_bytes, hour_ns);
 }

@@ -15,7 +15,7 @@ const char *behaviour_kind_name(enum behaviour_kind b)
 {
 	static const char *const names[BEHAVIOUR_KIND_MAX_] = {
 #define X(id, name, help) name,
-		BEHAVIOURS(X)
+		BEHAVIOUR_KINDS(X)
 #undef X
 	};
 
@@ -26,7 +26,7 @@ const char *behaviour_kind_help(enum behaviour_kind b)
 {
 	static const char *const helps[BEHAVIOUR_KIND_MAX_] = {
 #define X(id, name, help) help,
-		BEHAVIOURS(X)
+		BEHAVIOUR_KINDS(X)
 #undef X
 	};
 

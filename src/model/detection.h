@@ -24,7 +24,7 @@ enum detection_verdict {
 		DETECTION_MAX_
 };
 
-#define BEHAVIOURS(X)                                                             \
+#define BEHAVIOUR_KINDS(X)                                                        \
 	X(YOUNG, "young", "too young to tell")                                    \
 	X(FLAT, "flat", "does not grow")                                          \
 	X(SAWTOOTH, "sawtooth", "rises and falls back; its troughs do not rise")  \
@@ -38,7 +38,7 @@ enum detection_verdict {
 
 enum behaviour_kind {
 #define X(id, name, help) BEHAVIOUR_KIND_##id,
-	BEHAVIOURS(X)
+	BEHAVIOUR_KINDS(X)
 #undef X
 		BEHAVIOUR_KIND_MAX_
 };
