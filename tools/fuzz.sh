@@ -7,7 +7,7 @@ seconds=${1:-60}
 out=build-fuzz
 mkdir -p $out
 [ -e "${RESIN_BUILD:-build}/build-config.h" ] || { echo "build first: make build" >&2; exit 3; }
-sources="src/base/*.c src/model/*.c src/wire/*.c src/os/proc.c src/os/elf.c src/os/remote.c src/store/record.c src/ingest/table.c"
+sources="src/base/*.c src/model/*.c src/wire/*.c src/os/proc.c src/os/elf.c src/os/remote.c src/store/record.c src/localize/*.c src/ingest/table*.c"
 # shellcheck disable=SC2086
 if [ ! -e $out/libfuzzed.a ] || [ -n "$(find src tests/fuzz -newer $out/libfuzzed.a -name '*.[ch]')" ]; then
 	rm -f $out/*.o $out/libfuzzed.a

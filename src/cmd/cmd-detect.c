@@ -234,8 +234,9 @@ static void say_losses(const struct detect *d)
 		say_warning("%llu rows lie more than %u hours from the others of their entity",
 			(unsigned long long)d->history.too_far, HISTORY_MAX_HOURS);
 	if (d->history.crowded)
-		say_warning("%llu rows belong to entities beyond %u",
-			(unsigned long long)d->history.crowded, HISTORY_MAX_ENTITIES);
+		say_warning("%llu rows were left out: more than %u entities, or %u hours of all",
+			(unsigned long long)d->history.crowded, HISTORY_MAX_ENTITIES,
+			HISTORY_MAX_CELLS);
 }
 
 /* -- printing ------------------------------------------------------------------------------ */
@@ -318,7 +319,7 @@ static const char *until_text(const struct forecast *f, char out[static UNITS_DU
 {
 	if (!f->known)
 		return "-";
-	if (f->hours > 24. * 365)
+	if (!(f->hours <= 24. * 365))
 		return "> 1 year";
 	return units_duration((uint64_t)(f->hours * 3600) * NSEC_PER_SEC, out);
 }

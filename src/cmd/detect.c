@@ -4,8 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "cmd/say.h"
 
@@ -148,14 +150,33 @@ int detect_end(struct detect *d, const char *name, struct err *err)
 	return 0;
 }
 
+/* On a terminal only, and after two seconds. */
+static void show_progress(const struct detect *d, const char *name, uint64_t bytes, uint64_t *next)
+{
+	uint64_t now = clock_mono_ns(&clock_system);
+	char size[UNITS_BYTES_MAX];
+
+	if (*next == 0)
+		*next = now + 2 * NSEC_PER_SEC;
+	if (now < *next || !isatty(STDERR_FILENO))
+		return;
+	*next = now + NSEC_PER_SEC;
+	say_info("%s: %s read, %llu samples of %zu processes", name, units_bytes(bytes, size),
+		(unsigned long long)d->rows, d->history.n);
+}
+
 int detect_read(struct detect *d, FILE *in, const char *name, struct err *err)
 {
 	char block[1 << 16];
+	uint64_t bytes = 0, next = 0;
 	size_t n;
 	int r = detect_begin(d, err);
 
-	while (r == 0 && (n = fread(block, 1, sizeof(block), in)) > 0)
+	while (r == 0 && (n = fread(block, 1, sizeof(block), in)) > 0) {
 		r = detect_feed(d, block, n, err);
+		bytes += n;
+		show_progress(d, name, bytes, &next);
+	}
 	if (r == 0 && ferror(in))
 		return err_set(err, -EIO, "%s: cannot be read", name);
 	if (r == 0)

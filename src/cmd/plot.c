@@ -6,13 +6,13 @@
 #include <time.h>
 
 #include "base/units.h"
+#include "cmd/plot-text.h"
 
 #define WIDTH 960
 #define HEIGHT 360
 #define RIGHT 936 /* of the plot's area, in pixels; so are the others */
 #define BOTTOM 304
 #define TITLE_FONT 21.
-#define TEXT_FONT 15
 #define BOLD 1.14 /* times as wide */
 
 #define HOUR_S 3600.
@@ -20,12 +20,6 @@
 
 struct range {
 	double from, to;
-};
-
-/* A text as code points, all of which XML allows. */
-struct text {
-	uint32_t c[PLOT_TEXT_BYTES];
-	size_t n;
 };
 
 struct point {
@@ -77,11 +71,12 @@ static const char *const months[] = {
 
 /* Output */
 
-#define put(c, ...)                                                      \
-	do {                                                             \
-		if ((c)->status == 0)                                    \
-			(c)->status = buf_printf((c)->out, __VA_ARGS__); \
+#define keep(c, call)                         \
+	do {                                  \
+		if ((c)->status == 0)         \
+			(c)->status = (call); \
 	} while (0)
+#define put(c, ...) keep(c, buf_printf((c)->out, __VA_ARGS__))
 
 /* A coordinate to a tenth of a pixel, with a point whatever the locale. */
 #define PX_MAX 12
@@ -126,173 +121,11 @@ static void put_label(struct canvas *c, const char *class, double x, double y, c
 	put(c, "%s</text>\n", text);
 }
 
-/* Text of others */
-
-/* One character of UTF-8 (RFC 3629) and its length; U+FFFD and 1 for a byte that is none. */
-static size_t decode(const unsigned char *s, size_t n, uint32_t *ret)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	uint32_t c = len == 1 ? s[0] : len == 2 ? s[0] & 0x1f : len == 3 ? s[0] & 0x0f : s[0] & 7;
-
-	*ret = 0xfffd;
-	if (len == 0 || len > n || s[0] > 0xf4)
-		return 1;
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 1;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < least[len] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
-		return 1;
-	*ret = c;
-	return len;
-}
-
-static void text_init(struct text *t, const char *s)
-{
-	size_t n = s ? strnlen(s, PLOT_TEXT_BYTES) : 0;
-
-	t->n = 0;
-	for (size_t i = 0; i < n;) {
-		uint32_t ch;
-
-		i += decode((const unsigned char *)s + i, n - i, &ch);
-		if (ch == '\t' || ch == '\n' || ch == '\r')
-			ch = ' ';
-		if (ch < 0x20 || (ch >= 0x7f && ch < 0xa0) || ch == 0xfffe || ch == 0xffff)
-			ch = 0xfffd;
-		t->c[t->n++] = ch;
-	}
-}
-
-/* About how wide a character is, in hundredths of the font's size; on the wide side, as we do not
- * know the font. */
-static unsigned char_width(uint32_t ch)
-{
-	if (ch >= 0x1100)
-		return 105;
-	if (ch < 0x80 && strchr("ijl.,:;|!'`()[]I /", (int)ch))
-		return 36;
-	if (ch < 0x80 && strchr("mwMW@%", (int)ch))
-		return 92;
-	return ch >= 'A' && ch <= 'Z' ? 70 : 58;
-}
-
-static double text_width(const struct text *t, size_t from, size_t to, double font)
-{
-	unsigned long w = 0;
-
-	for (size_t i = from; i < to; i++)
-		w += char_width(t->c[i]);
-	return (double)w * font / 100;
-}
-
-static double ascii_width(const char *s)
-{
-	unsigned long w = 0;
-
-	for (; *s; s++)
-		w += char_width((unsigned char)*s);
-	return (double)w * TEXT_FONT / 100;
-}
-
-static void put_char(struct canvas *c, uint32_t ch)
-{
-	if (ch == '&')
-		put(c, "&amp;");
-	else if (ch == '<')
-		put(c, "&lt;");
-	else if (ch == '>')
-		put(c, "&gt;");
-	else if (ch == '"')
-		put(c, "&quot;");
-	else if (ch < 0x80)
-		put(c, "%c", (int)ch);
-	else if (ch < 0x800)
-		put(c, "%c%c", (int)(0xc0 | ch >> 6), (int)(0x80 | (ch & 0x3f)));
-	else if (ch < 0x10000)
-		put(c, "%c%c%c", (int)(0xe0 | ch >> 12), (int)(0x80 | (ch >> 6 & 0x3f)),
-			(int)(0x80 | (ch & 0x3f)));
-	else
-		put(c, "%c%c%c%c", (int)(0xf0 | ch >> 18), (int)(0x80 | (ch >> 12 & 0x3f)),
-			(int)(0x80 | (ch >> 6 & 0x3f)), (int)(0x80 | (ch & 0x3f)));
-}
-
-static void put_text(struct canvas *c, const struct text *t, size_t from, size_t to)
-{
-	for (size_t i = from; i < to; i++)
-		put_char(c, t->c[i]);
-}
-
-/* At most so wide; what is too long loses its middle, as names differ at their ends. */
-static void put_shortened(struct canvas *c, const struct text *t, double width, double font)
-{
-	size_t head, tail;
-
-	if (text_width(t, 0, t->n, font) <= width) {
-		put_text(c, t, 0, t->n);
-		return;
-	}
-	width -= font;
-	for (head = 0; head < t->n && text_width(t, 0, head + 1, font) <= width / 2;)
-		head++;
-	for (tail = t->n; tail > head && text_width(t, tail - 1, t->n, font) <= width / 2;)
-		tail--;
-	put_text(c, t, 0, head);
-	put(c, "&#8230;");
-	put_text(c, t, tail, t->n);
-}
-
-/* Where the line that begins at `from` ends: at a blank when there is one. */
-static size_t wrap(const struct text *t, size_t from, double width)
-{
-	size_t to = from, blank = from;
-
-	while (to < t->n && text_width(t, from, to + 1, TEXT_FONT) <= width) {
-		if (t->c[to] == ' ')
-			blank = to;
-		to++;
-	}
-	return to == t->n || blank == from ? to : blank;
-}
-
-/* Numbers and times as labels */
+/* Times as labels */
 
 static double bound(double v, double least, double most)
 {
 	return fmin(fmax(v, least), most);
-}
-
-static const char *bytes_label(double v, char out[static UNITS_BYTES_MAX])
-{
-	char *dot;
-
-	units_bytes((uint64_t)bound(fabs(v), 0, 0x1p63), out);
-	dot = strstr(out, ".0 ");
-	if (dot)
-		memmove(dot, dot + 2, strlen(dot + 2) + 1);
-	return out;
-}
-
-/* A tick in the axis' one unit: exact, as steps are powers of two and not below a quarter of it. */
-#define TICK_MAX 40
-static const char *tick_label(double v, double step, char out[static TICK_MAX])
-{
-	static const char *const names[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"};
-	unsigned i = 0;
-	long long quarters;
-	double unit = 1;
-
-	while (i + 1 < sizeof(names) / sizeof(names[0]) && step >= unit * 256) {
-		unit *= 1024;
-		i++;
-	}
-	quarters = llround(v / unit * 4);
-	snprintf(out, TICK_MAX, "%s%lld%s%s", quarters < 0 ? "-" : "", llabs(quarters) / 4,
-		((const char *[]){"", ".25", ".5", ".75"})[llabs(quarters) % 4],
-		quarters ? names[i] : "");
-	return out;
 }
 
 static void civil(int64_t s, struct tm *ret)
@@ -460,10 +293,10 @@ static void scale_left(struct canvas *c)
 
 	for (double k = ceil(c->bytes.from / c->step_bytes); k * c->step_bytes <= c->bytes.to;
 		k++) {
-		char text[TICK_MAX];
+		char text[PLOT_TICK_MAX];
 
-		widest = fmax(
-			widest, ascii_width(tick_label(k * c->step_bytes, c->step_bytes, text)));
+		widest = fmax(widest,
+			plot_ascii_width(plot_tick_label(k * c->step_bytes, c->step_bytes, text)));
 	}
 	c->left = bound(34 + widest, 80, 240);
 }
@@ -475,11 +308,11 @@ static void draw_byte_axis(struct canvas *c)
 	for (double k = ceil(c->bytes.from / c->step_bytes); k * c->step_bytes <= c->bytes.to;
 		k++) {
 		double y = y_of(c, k * c->step_bytes);
-		char text[TICK_MAX];
+		char text[PLOT_TICK_MAX];
 
 		put_line(c, "g", (struct point){c->left, y}, (struct point){RIGHT, y});
 		put_label(c, "e", c->left - 10, y + 5,
-			tick_label(k * c->step_bytes, c->step_bytes, text));
+			plot_tick_label(k * c->step_bytes, c->step_bytes, text));
 	}
 }
 
@@ -567,11 +400,11 @@ static void draw_time_axis(struct canvas *c)
 		}
 		last = tm;
 		put_line(c, "x", (struct point){x, BOTTOM}, (struct point){x, BOTTOM + 6});
-		if (x <= WIDTH - 6 - ascii_width(text) / 2)
+		if (x <= WIDTH - 6 - plot_ascii_width(text) / 2)
 			put_label(c, "m", x, BOTTOM + 22, text);
-		if (*below && x >= free_x && x <= RIGHT - 40 - ascii_width(below) / 2) {
+		if (*below && x >= free_x && x <= RIGHT - 40 - plot_ascii_width(below) / 2) {
 			put_label(c, "m k", x, BOTTOM + 41, below);
-			free_x = x + ascii_width(below) + 8;
+			free_x = x + plot_ascii_width(below) + 8;
 		}
 	}
 }
@@ -751,7 +584,7 @@ static void draw_limit(struct canvas *c)
 	char text[64], bytes[UNITS_BYTES_MAX];
 
 	put_line(c, "l", (struct point){c->left, y}, (struct point){RIGHT, y});
-	snprintf(text, sizeof(text), "limit %s", bytes_label(c->p->limit_bytes, bytes));
+	snprintf(text, sizeof(text), "limit %s", plot_bytes_label(c->p->limit_bytes, bytes));
 	put_label(c, "o", c->left + 8, y - 6 < c->top + 10 ? y + 18 : y - 6, text);
 }
 
@@ -765,7 +598,7 @@ static void draw_reach(struct canvas *c)
 		return;
 	put(c, "<circle class=\"fc\" cx=\"%s\" cy=\"%s\" r=\"5\"/>\n", px(x_of(c, s), a), px(y, b));
 	time_label(s, reach < 3 * (double)DAY_S, text);
-	half = ascii_width(text) / 2;
+	half = plot_ascii_width(text) / 2;
 	/* The limit's own label is at the left. */
 	if (x_of(c, s) - half > c->left + 170)
 		put_label(c, "m o ft", bound(x_of(c, s), c->left, RIGHT - half),
@@ -784,18 +617,18 @@ static void draw_names(struct canvas *c)
 	if (c->fit && fabs(c->p->fit_bytes_per_h) < 0x1p63)
 		snprintf(text, sizeof(text), "suspicious: %c%s an hour",
 			c->p->fit_bytes_per_h < 0 ? '-' : '+',
-			bytes_label(c->p->fit_bytes_per_h, bytes));
-	if (ascii_width(text) + 16 > to - from)
+			plot_bytes_label(c->p->fit_bytes_per_h, bytes));
+	if (plot_ascii_width(text) + 16 > to - from)
 		snprintf(text, sizeof(text), "suspicious");
-	if (ascii_width(text) + 16 <= to - from)
+	if (plot_ascii_width(text) + 16 <= to - from)
 		put_label(c, "o ft", from + 8, BOTTOM - 9, text);
 	if (!c->forecast)
 		return;
 	band = isfinite(c->p->fit_low_bytes_per_h) && isfinite(c->p->fit_high_bytes_per_h);
 	snprintf(text, sizeof(text), "forecast%s", band ? ", 80 % band" : "");
-	if (ascii_width(text) + 16 > RIGHT - to)
+	if (plot_ascii_width(text) + 16 > RIGHT - to)
 		snprintf(text, sizeof(text), "forecast");
-	if (ascii_width(text) + 16 <= RIGHT - to)
+	if (plot_ascii_width(text) + 16 <= RIGHT - to)
 		put_label(c, "o ft", to + 8, BOTTOM - 9, text);
 }
 
@@ -807,7 +640,7 @@ static void draw_alarm(struct canvas *c)
 
 	snprintf(text, sizeof(text), "first alarm %s",
 		time_label((double)c->p->alarm_s, true, when));
-	flip = x + 14 + ascii_width(text) * BOLD > WIDTH - 8;
+	flip = x + 14 + plot_ascii_width(text) * BOLD > WIDTH - 8;
 	put_line(c, "a", (struct point){x, c->top - 18}, (struct point){x, BOTTOM});
 	put(c, "<path class=\"af\" d=\"M%s %sl%d 6l%d 6z\"/>\n", px(x, a), px(c->top - 19, b),
 		flip ? -10 : 10, flip ? 10 : -10);
@@ -818,18 +651,18 @@ static void draw_alarm(struct canvas *c)
 static void draw_spoken(struct canvas *c)
 {
 	const char *const parts[] = {c->p->host, c->p->component, c->p->process};
-	struct text t;
+	struct plot_text t;
 
 	put(c, "<title>");
 	for (unsigned i = 0, k = 0; i < 3; i++) {
-		text_init(&t, parts[i]);
+		plot_text_init(&t, parts[i]);
 		if (t.n)
 			put(c, "%s", k++ ? ", " : "");
-		put_text(c, &t, 0, t.n);
+		keep(c, plot_text_put(c->out, &t, 0, t.n));
 	}
-	text_init(&t, c->p->verdict);
+	plot_text_init(&t, c->p->verdict);
 	put(c, "</title>\n<desc>");
-	put_text(c, &t, 0, t.n);
+	keep(c, plot_text_put(c->out, &t, 0, t.n));
 	put(c, "</desc>\n");
 }
 
@@ -838,12 +671,12 @@ static void draw_title(struct canvas *c)
 	const char *const parts[] = {c->p->host, c->p->component, c->p->process};
 	double font = TITLE_FONT * BOLD, room = WIDTH - 48 - 2 * font, width[3], large = 0;
 	double rest = room;
-	struct text t;
+	struct plot_text t;
 
 	/* Names of up to a third of the room stay whole; the others share what these leave. */
 	for (unsigned i = 0; i < 3; i++) {
-		text_init(&t, parts[i]);
-		width[i] = text_width(&t, 0, t.n, font);
+		plot_text_init(&t, parts[i]);
+		width[i] = plot_text_width(&t, 0, t.n, font);
 		if (width[i] <= room / 3)
 			rest -= width[i];
 		else
@@ -851,13 +684,15 @@ static void draw_title(struct canvas *c)
 	}
 	put_label_start(c, "h", 24, 35);
 	for (unsigned i = 0, k = 0; i < 3; i++) {
-		text_init(&t, parts[i]);
+		plot_text_init(&t, parts[i]);
 		if (!t.n)
 			continue;
 		put(c, "%s", k++ ? "<tspan class=\"k\"> / </tspan>" : "");
-		put_shortened(c, &t,
-			width[i] <= room / 3 || large <= rest ? room : rest * width[i] / large,
-			font);
+		keep(c,
+			plot_text_put_shortened(c->out, &t,
+				width[i] <= room / 3 || large <= rest ? room
+								      : rest * width[i] / large,
+				font));
 	}
 	put(c, "</text>\n");
 }
@@ -865,16 +700,16 @@ static void draw_title(struct canvas *c)
 /* Sets where the area begins, too. */
 static void draw_subtitle(struct canvas *c)
 {
-	struct text t;
+	struct plot_text t;
 	size_t end;
 
 	c->top = 102;
-	text_init(&t, c->p->verdict);
+	plot_text_init(&t, c->p->verdict);
 	if (!t.n)
 		return;
-	end = wrap(&t, 0, WIDTH - 48);
+	end = plot_text_wrap(&t, 0, WIDTH - 48);
 	put_label_start(c, "v", 24, 60);
-	put_text(c, &t, 0, end);
+	keep(c, plot_text_put(c->out, &t, 0, end));
 	put(c, "</text>\n");
 	while (end < t.n && t.c[end] == ' ')
 		end++;
@@ -884,8 +719,8 @@ static void draw_subtitle(struct canvas *c)
 	put_label_start(c, "v", 24, 80);
 	memmove(t.c, t.c + end, (t.n - end) * sizeof(t.c[0]));
 	t.n -= end;
-	end = wrap(&t, 0, WIDTH - 48 - TEXT_FONT);
-	put_text(c, &t, 0, end);
+	end = plot_text_wrap(&t, 0, WIDTH - 48 - PLOT_TEXT_FONT);
+	keep(c, plot_text_put(c->out, &t, 0, end));
 	put(c, "%s</text>\n", end < t.n ? "&#8230;" : "");
 }
 
@@ -907,7 +742,7 @@ static void draw(struct canvas *c)
 	} else if (isfinite(c->p->limit_bytes) && c->p->limit_bytes > c->bytes.to &&
 		c->p->limit_bytes <= 0x1p63) {
 		snprintf(text, sizeof(text), "limit %s, not in the picture",
-			bytes_label(c->p->limit_bytes, bytes));
+			plot_bytes_label(c->p->limit_bytes, bytes));
 		put_label(c, "o k", c->left + 8, c->top + 16, text);
 	}
 	draw_data(c);

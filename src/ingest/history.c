@@ -57,8 +57,10 @@ static int find(struct history *h, const struct history_sample *s, uint64_t hour
 	return 0;
 }
 
-/* Room for one hour, before or behind what is there. Returns 1 when that is too far away. */
-static int reach(struct history_entity *e, uint64_t hour)
+enum { TOO_FAR = 1, CROWDED };
+
+/* Room for one hour, before or behind what is there; or TOO_FAR, CROWDED. */
+static int reach(struct history *h, struct history_entity *e, uint64_t hour)
 {
 	uint64_t first = hour < e->first_hour ? hour : e->first_hour;
 	uint64_t end = hour >= e->first_hour + e->n ? hour + 1 : e->first_hour + e->n;
@@ -66,7 +68,9 @@ static int reach(struct history_entity *e, uint64_t hour)
 	int r;
 
 	if (end - first > HISTORY_MAX_HOURS)
-		return 1;
+		return TOO_FAR;
+	if (h->cells + n - e->n > HISTORY_MAX_CELLS)
+		return CROWDED;
 	r = array_reserve(&e->cells, &e->cap, n, sizeof(*e->cells), HISTORY_MAX_HOURS);
 	if (r < 0)
 		return r;
@@ -75,6 +79,7 @@ static int reach(struct history_entity *e, uint64_t hour)
 	for (size_t i = 0; i < n; i++)
 		if (i < shift || i >= shift + e->n)
 			e->cells[i] = (struct history_cell){.least_bytes = NAN};
+	h->cells += n - e->n;
 	e->first_hour = first;
 	e->n = n;
 	return 0;
@@ -92,11 +97,11 @@ int history_add(struct history *h, const struct history_sample *s, struct err *e
 		return 0;
 	}
 	if (r == 0 && (hour < e->first_hour || hour >= e->first_hour + e->n))
-		r = reach(e, hour);
+		r = reach(h, e, hour);
 	if (r < 0)
 		return err_set(err, r, "out of memory for the series");
 	if (r > 0) {
-		h->too_far++;
+		*(r == TOO_FAR ? &h->too_far : &h->crowded) += 1;
 		return 0;
 	}
 	c = &e->cells[hour - e->first_hour];

@@ -16,9 +16,11 @@
 #include "base/err.h"
 #include "base/map.h"
 
-/* Entities, and hours between the first and the last sample of one (400 days). */
-#define HISTORY_MAX_ENTITIES (1u << 20)
+/* Entities (a track of each is 5 KB), hours between the first and the last sample of one (400
+ * days), and hours of all together (24 bytes each). */
+#define HISTORY_MAX_ENTITIES (1u << 18)
 #define HISTORY_MAX_HOURS 9600u
+#define HISTORY_MAX_CELLS (1u << 26)
 /* A process that starts later after another one's end is not its next life. */
 #define HISTORY_RESTART_HOURS 24u
 
@@ -44,8 +46,9 @@ struct history {
 	struct history_entity *entities;
 	size_t n, cap;
 	struct map index;
+	size_t cells;	  /* of all entities */
 	uint64_t too_far; /* samples beyond HISTORY_MAX_HOURS */
-	uint64_t crowded; /* samples of entities beyond HISTORY_MAX_ENTITIES */
+	uint64_t crowded; /* samples beyond HISTORY_MAX_ENTITIES or HISTORY_MAX_CELLS */
 };
 
 /* `hour_ns`: how long an hour is, > 0; 3600 s but for tests. */

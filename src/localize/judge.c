@@ -187,13 +187,19 @@ static double severity(const struct detection *d, double limit_bytes)
 	return way > 0 ? 100 * (1 - exp(-WEEK_HOURS * d->bytes_per_hour / way)) : 100;
 }
 
+/* Foreign numbers may be anything; what is printed fits. */
+static uint64_t as_bytes(double v)
+{
+	return v > 0 ? (uint64_t)fmin(v, 0x1p63) : 0;
+}
+
 static void say_growth(
 	struct detection *d, const struct track_look *k, uint64_t hour_ns, uint32_t hours)
 {
 	char grown[UNITS_BYTES_MAX], took[UNITS_DURATION_MAX];
 
 	reason(d, "rose by %s in %s, %.1f standard errors above what its noise explains",
-		units_bytes((uint64_t)fmax(0, d->growth_bytes), grown),
+		units_bytes(as_bytes(d->growth_bytes), grown),
 		units_duration(hours * hour_ns, took), (double)k->z);
 }
 
