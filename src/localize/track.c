@@ -226,12 +226,15 @@ struct window {
 	float noise;
 };
 
+/* False: too few blocks, or the first one is missing. */
 static bool window_open(const struct moment *m, unsigned l, unsigned first, struct window *w)
 {
 	const struct track_level *v = &m->t->at[l];
 	const struct track_load *load = m->t->load;
 	float newest, sum = 0;
 
+	if (v->n < first + LEAST_BLOCKS)
+		return false;
 	w->n = v->n - first;
 	w->first = first;
 	w->hours = norm_block_hours[l];
@@ -381,7 +384,7 @@ static bool look_from(
 {
 	float spread;
 
-	if (m->t->at[k->level].n < first + LEAST_BLOCKS || !window_open(m, k->level, first, w))
+	if (!window_open(m, k->level, first, w))
 		return false;
 	k->state = TRACK_FLAT;
 	k->blocks = (uint8_t)w->n;
@@ -500,7 +503,7 @@ static bool growth_of_life(const struct moment *m, float *ret_rate, float *ret_p
 
 	while (l + 1 < TRACK_LEVELS && t->at[l].n == TRACK_BLOCKS && t->at[l + 1].n >= LEAST_BLOCKS)
 		l++;
-	if (t->at[l].n < LEAST_BLOCKS || !window_open(m, l, 0, &w))
+	if (!window_open(m, l, 0, &w))
 		return false;
 	n = w.n - w.n / 2;
 	slope = fit_slope(w.y + w.n - n, n, &spread);
