@@ -231,7 +231,7 @@ static bool window_open(const struct moment *m, unsigned l, unsigned first, stru
 {
 	const struct track_level *v = &m->t->at[l];
 	const struct track_load *load = m->t->load;
-	float newest, sum = 0;
+	float newest = 0, sum = 0;
 
 	if (v->n < first + LEAST_BLOCKS)
 		return false;
@@ -250,8 +250,8 @@ static bool window_open(const struct moment *m, unsigned l, unsigned first, stru
 			w->y[i] = w->y[i - 1];
 			w->load[i] = w->load[i - 1];
 		}
+		newest = w->y[i];
 	}
-	newest = w->y[w->n - 1];
 	fit_centre(w->y, w->n);
 	fit_centre(w->load, w->n);
 	w->zero = newest - w->y[w->n - 1];
