@@ -150,32 +150,34 @@ int detect_end(struct detect *d, const char *name, struct err *err)
 	return 0;
 }
 
-/* On a terminal only, and after two seconds. */
-static void show_progress(const struct detect *d, const char *name, uint64_t bytes, uint64_t *next)
+/* Something is said on a terminal only, after two seconds, and then every second. */
+static bool progress_due(struct detect *d)
 {
 	uint64_t now = clock_mono_ns(&clock_system);
-	char size[UNITS_BYTES_MAX];
 
-	if (*next == 0)
-		*next = now + 2 * NSEC_PER_SEC;
-	if (now < *next || !isatty(STDERR_FILENO))
-		return;
-	*next = now + NSEC_PER_SEC;
-	say_info("%s: %s read, %llu samples of %zu processes", name, units_bytes(bytes, size),
-		(unsigned long long)d->rows, d->history.n);
+	if (d->next_progress_ns == 0)
+		d->next_progress_ns = now + 2 * NSEC_PER_SEC;
+	if (now < d->next_progress_ns || !isatty(STDERR_FILENO))
+		return false;
+	d->next_progress_ns = now + NSEC_PER_SEC;
+	return true;
 }
 
 int detect_read(struct detect *d, FILE *in, const char *name, struct err *err)
 {
 	char block[1 << 16];
-	uint64_t bytes = 0, next = 0;
+	char size[UNITS_BYTES_MAX];
+	uint64_t bytes = 0;
 	size_t n;
 	int r = detect_begin(d, err);
 
 	while (r == 0 && (n = fread(block, 1, sizeof(block), in)) > 0) {
 		r = detect_feed(d, block, n, err);
 		bytes += n;
-		show_progress(d, name, bytes, &next);
+		if (progress_due(d))
+			say_info("%s: %s read, %llu samples of %zu processes", name,
+				units_bytes(bytes, size), (unsigned long long)d->rows,
+				d->history.n);
 	}
 	if (r == 0 && ferror(in))
 		return err_set(err, -EIO, "%s: cannot be read", name);
@@ -331,6 +333,8 @@ int detect_judge(struct detect *d, detect_watch *watch, void *arg, struct err *e
 		for (end = i; end < d->n && w[end].v->component == w[i].v->component; end++)
 			continue;
 		r = judge_component(d, w + i, end - i, watch, arg, err);
+		if (progress_due(d))
+			say_info("%zu of %zu entities judged", end, d->n);
 	}
 	free(w);
 	if (r < 0)

@@ -44,6 +44,7 @@ struct detect {
 	struct detected *v; /* most urgent first */
 	size_t n;
 	uint64_t rows, skipped;
+	uint64_t next_progress_ns;
 };
 
 void detect_init(struct detect *d, const struct detect_options *o);
