@@ -246,6 +246,11 @@ static void put_number(struct json *j, const char *key, double v)
 	json_kv(j, double, key, v); /* not finite becomes null */
 }
 
+static void put_bytes(struct json *j, const char *key, double v)
+{
+	json_kv(j, u64, key, v > 0 ? (uint64_t)fmin(v, 0x1p63) : 0);
+}
+
 static void put_forecast(struct json *j, const struct forecast *f)
 {
 	json_key(j, "forecast");
@@ -254,7 +259,7 @@ static void put_forecast(struct json *j, const struct forecast *f)
 		return;
 	}
 	json_object(j);
-	put_number(j, "limit_bytes", f->limit_bytes);
+	put_bytes(j, "limit_bytes", f->limit_bytes);
 	put_number(j, "hours", f->hours);
 	put_number(j, "hours_low", f->hours_lo);
 	put_number(j, "hours_high", f->hours_hi);
@@ -276,8 +281,8 @@ static void put_entity(struct json *j, const struct detect *d, const struct dete
 	json_kv(j, time, "start", v->d.start_ns);
 	json_kv(j, time, "end", v->d.end_ns);
 	json_kv(j, time, "first_alarm", v->d.first_alarm_ns);
-	put_number(j, "size_bytes", v->d.size_bytes);
-	put_number(j, "growth_bytes", v->d.growth_bytes);
+	put_bytes(j, "size_bytes", v->d.size_bytes);
+	put_bytes(j, "growth_bytes", v->d.growth_bytes);
 	put_number(j, "rate_bytes_per_hour", v->d.bytes_per_hour);
 	put_number(j, "rate_bytes_per_hour_low", v->d.bytes_per_hour_lo);
 	put_number(j, "rate_bytes_per_hour_high", v->d.bytes_per_hour_hi);
@@ -456,6 +461,15 @@ static int plot_all(const struct detect *d, const char *dir, struct err *err)
 
 /* -- the commands -------------------------------------------------------------------------- */
 
+/* Results that did not arrive are no results. */
+static int finish_output(struct err *err)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return err_set(
+			err, -EIO, "cannot write to standard output: %s", strerrordesc_np(errno));
+	return 0;
+}
+
 static int detect_run(const struct options *o, struct detect *d, detect_watch *watch, void *arg)
 {
 	struct err err = ERR_INIT;
@@ -467,10 +481,6 @@ static int detect_run(const struct options *o, struct detect *d, detect_watch *w
 		say_losses(d);
 		r = detect_judge(d, watch, arg, &err);
 	}
-	if (r == 0 && o->plot)
-		r = plot_all(d, o->plot, &err);
-	if (r == 0 && o->as_json)
-		r = print_json(d, &err);
 	if (r < 0)
 		say_error("%s", err.msg);
 	return r;
@@ -488,6 +498,25 @@ static int detect_run(const struct options *o, struct detect *d, detect_watch *w
 		"help", no_argument, NULL, 'h'                                                    \
 	}
 
+/* What was found first, then the pictures: a folder that cannot be written loses nothing. */
+static int print_all(struct detect *d, const struct options *o)
+{
+	struct err err = ERR_INIT;
+	int r = 0;
+
+	if (o->as_json)
+		r = print_json(d, &err);
+	else
+		print_table(d, o->all);
+	if (r == 0)
+		r = finish_output(&err);
+	if (r == 0 && o->plot)
+		r = plot_all(d, o->plot, &err);
+	if (r < 0)
+		say_error("%s", err.msg);
+	return r;
+}
+
 int cmd_detect(int argc, char **argv)
 {
 	static const struct option options[] = {COMMON_OPTIONS,
@@ -502,8 +531,8 @@ int cmd_detect(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	r = detect_run(&o, &d, NULL, NULL);
-	if (r == 0 && !o.as_json)
-		print_table(&d, o.all);
+	if (r == 0)
+		r = print_all(&d, &o);
 	leaks = d.n > 0 && d.v[0].d.verdict == DETECTION_LEAK;
 	detect_done(&d);
 	if (r < 0)
@@ -536,7 +565,7 @@ static void print_looks(const struct detected *v)
 			continue;
 		printf("  %4u h  %-11s %8.1f %5u h %12s %11.1f %9.2f %10.1f\n",
 			(unsigned)norm_block_hours[l], track_state_name(k->state), (double)k->z,
-			(unsigned)(v->track.hours - track_rise_begins(&v->track, k)),
+			(unsigned)(v->track.hours - track_rise_begins(k)),
 			render_rate((double)k->rate, rate, sizeof(rate)), (double)k->step_gain,
 			(double)k->late_early, (double)k->concavity);
 	}
@@ -586,6 +615,13 @@ int cmd_explain(int argc, char **argv)
 		print_looks(v);
 	}
 	detect_done(&d);
+	if (r == 0) {
+		struct err err = ERR_INIT;
+
+		r = finish_output(&err);
+		if (r < 0)
+			say_error("%s", err.msg);
+	}
 	if (r < 0)
 		return EXIT_FAILED;
 	if (found == 0 && (o.host || o.component)) {

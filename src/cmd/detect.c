@@ -198,24 +198,29 @@ struct walk {
 	bool over;
 };
 
-/* Goes on to the life that holds `hour`; false once the chain is over. */
+/* Goes on to the life that holds `hour`; false once the chain is over. Lives that began and ended
+ * within one hour are passed over: they have nothing to say. */
 static bool enter_life(const struct detect *d, struct walk *w, uint64_t hour, struct norm *norm)
 {
-	const struct history_entity *next;
+	bool new = false;
 
-	if (w->life->next_life == SIZE_MAX)
-		return hour < w->life->first_hour + w->life->n;
-	next = &d->history.entities[w->life->next_life];
-	if (hour < next->first_hour)
-		return true;
-	track_restart(&w->v->track, &track_rules_default, norm);
-	w->life = next;
-	w->v->process = next->process;
-	w->v->version = next->version;
-	w->v->lives++;
-	if (next->limit_bytes)
-		w->v->limit_bytes = (double)next->limit_bytes;
-	return hour < next->first_hour + next->n || next->next_life != SIZE_MAX;
+	while (w->life->next_life != SIZE_MAX) {
+		const struct history_entity *next = &d->history.entities[w->life->next_life];
+
+		if (hour < next->first_hour)
+			break;
+		w->life = next;
+		w->v->lives++;
+		if (next->limit_bytes)
+			w->v->limit_bytes = (double)next->limit_bytes;
+		new = true;
+	}
+	if (new) {
+		track_restart(&w->v->track, &track_rules_default, norm);
+		w->v->process = w->life->process;
+		w->v->version = w->life->version;
+	}
+	return hour < w->life->first_hour + w->life->n || w->life->next_life != SIZE_MAX;
 }
 
 static int walk_hour(const struct detect *d, struct walk *w, uint64_t hour, struct norm *norm,
@@ -264,7 +269,7 @@ static int by_urgency(const void *a, const void *b)
 static int judge_component(const struct detect *d, struct walk *w, size_t n, detect_watch *watch,
 	void *arg, struct err *err)
 {
-	size_t over = 0, started = 0;
+	size_t over = 0, started = 0, ended = 0;
 	struct norm norm;
 	uint64_t hour = 0;
 
@@ -279,13 +284,15 @@ static int judge_component(const struct detect *d, struct walk *w, size_t n, det
 
 			if (r < 0)
 				return err_set(err, r, "out of memory while judging");
-			if (w[i].over) {
-				struct walk gone = w[i];
-
-				memmove(w + over + 1, w + over, (i - over) * sizeof(*w));
-				w[over++] = gone;
-			}
 		}
+		/* The others keep their order, and move up to those that have not started. */
+		for (size_t i = started, to = started; i-- > over;)
+			if (!w[i].over)
+				w[--to] = w[i];
+			else
+				ended++;
+		over += ended;
+		ended = 0;
 		hour++;
 	}
 	return 0;

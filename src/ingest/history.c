@@ -8,6 +8,7 @@
 #include "base/buf.h"
 
 #define LOOK_BACK 256u
+#define FEW_SAMPLES 8u
 
 void history_init(struct history *h, uint64_t hour_ns)
 {
@@ -85,6 +86,17 @@ static int reach(struct history *h, struct history_entity *e, uint64_t hour)
 	return 0;
 }
 
+/* What was seen so far is counted as too far away; the entity begins at `hour`. */
+static void forget(struct history *h, struct history_entity *e, uint64_t hour)
+{
+	h->too_far += e->samples;
+	h->cells -= e->n;
+	e->samples = 0;
+	e->n = 0;
+	e->first_hour = hour;
+	e->latest_ns = e->limit_ns = e->limit_bytes = 0;
+}
+
 int history_add(struct history *h, const struct history_sample *s, struct err *err)
 {
 	uint64_t hour = s->unix_ns / h->hour_ns;
@@ -98,6 +110,10 @@ int history_add(struct history *h, const struct history_sample *s, struct err *e
 	}
 	if (r == 0 && (hour < e->first_hour || hour >= e->first_hour + e->n))
 		r = reach(h, e, hour);
+	if (r == TOO_FAR && e->samples <= FEW_SAMPLES) {
+		forget(h, e, hour);
+		r = reach(h, e, hour);
+	}
 	if (r < 0)
 		return err_set(err, r, "out of memory for the series");
 	if (r > 0) {
@@ -114,8 +130,10 @@ int history_add(struct history *h, const struct history_sample *s, struct err *e
 	if (s->unix_ns >= e->latest_ns) {
 		e->latest_ns = s->unix_ns;
 		e->version = s->version;
-		if (s->limit_bytes)
-			e->limit_bytes = s->limit_bytes;
+	}
+	if (s->limit_bytes && s->unix_ns >= e->limit_ns) {
+		e->limit_ns = s->unix_ns;
+		e->limit_bytes = s->limit_bytes;
 	}
 	return 0;
 }

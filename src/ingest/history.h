@@ -36,7 +36,7 @@ struct history_entity {
 	struct history_cell *cells;
 	size_t n, cap;
 	uint64_t latest_ns, samples;
-	uint64_t limit_bytes; /* the latest that is known; 0: none */
+	uint64_t limit_bytes, limit_ns; /* the latest that is known, and of when; 0: none */
 	size_t next_life; /* index of the entity that goes on where this one ends, or SIZE_MAX */
 	bool is_later_life;
 };

@@ -145,7 +145,7 @@ static double size_now(const struct track *t, double per_hour)
 static double relative_variance(
 	const struct detection *d, const struct track *t, const struct track_look *k, double left)
 {
-	uint32_t begins = track_rise_begins(t, k);
+	uint32_t begins = track_rise_begins(k);
 	double se = (double)k->rate_se / (double)k->rate, now = sqrt((double)t->var[0]) / left;
 	double v = se * se + RATE_WANDERS * RATE_WANDERS + now * now;
 	float sum, largest;
@@ -180,11 +180,11 @@ static void forecast(struct detection *d, const struct track *t, const struct tr
 
 static double severity(const struct detection *d, double limit_bytes)
 {
-	double way = limit_bytes > d->size_bytes ? limit_bytes - d->size_bytes : d->size_bytes;
+	double way = limit_bytes > 0 ? limit_bytes - d->size_bytes : d->size_bytes;
 
 	if (d->bytes_per_hour <= 0)
 		return 0;
-	return way > 0 ? 100 * (1 - exp(-WEEK_HOURS * d->bytes_per_hour / way)) : 100;
+	return way > 0 ? fmin(100, 100 * WEEK_HOURS * d->bytes_per_hour / way) : 100;
 }
 
 /* Foreign numbers may be anything; what is printed fits. */
@@ -217,8 +217,8 @@ static void say_why(struct detection *d, const struct track *t, const struct tra
 		if (t->load)
 			reason(d, "its load did not grow by enough to explain it");
 		if (t->lives > 0)
-			reason(d, "%.0f of %.0f earlier lives grew, too", (double)t->rising_lives,
-				(double)t->lives);
+			reason(d, "%.0f %% of its earlier lives grew, too",
+				100 * (double)(t->rising_lives / t->lives));
 		break;
 	case TRACK_RISING:
 		if (k->from_birth)
@@ -253,7 +253,7 @@ static void say_why(struct detection *d, const struct track *t, const struct tra
 static void describe(struct detection *d, const struct track *t, const struct track_rules *rules,
 	const struct track_look *k, uint64_t end_ns, uint64_t hour_ns)
 {
-	uint32_t begins = track_rise_begins(t, k), hours = t->hours - begins;
+	uint32_t begins = track_rise_begins(k), hours = t->hours - begins;
 
 	d->start_ns = end_ns > hours * hour_ns ? end_ns - hours * hour_ns : 0;
 	d->end_ns = end_ns;
@@ -273,7 +273,9 @@ void judge_track(const struct track *t, const struct track_rules *rules, uint64_
 {
 	const struct track_look *k = telling_look(t);
 	bool alarmed = t->first_alarm != TRACK_NEVER;
-	bool goes_on = alarmed && t->hours - t->last_alarm <= GOES_ON_HOURS;
+	/* A coarse level speaks only when one of its blocks ends. */
+	uint32_t silence = t->alarm_block > GOES_ON_HOURS ? t->alarm_block : GOES_ON_HOURS;
+	bool goes_on = alarmed && t->hours - t->last_alarm <= silence;
 
 	*ret = (struct detection){.verdict = DETECTION_UNKNOWN, .pattern = PATTERN_NONE};
 	for (uint32_t ago = 0; ago < t->hours && ago < TRACK_MINIMA; ago++) {

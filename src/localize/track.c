@@ -8,6 +8,7 @@
 #define NOISE_MEMORY 96.f	 /* samples that the noise remembers */
 #define NOISE_CLIP 4.f		 /* squared differences count up to so many variances, */
 #define NOISE_BIAS 1.08f	 /* which takes this from independent normal noise */
+#define LEAST_NOISE 1e-4f	 /* of the size, standard deviation of a block */
 #define NOISE_LAG 2u		 /* blocks: what has only just happened is not noise yet */
 #define NOISE_AGE 24u		 /* hours of life: what starts is not noise */
 #define SLOW_NOISE 12u		 /* coarser levels count up to so many times the block */
@@ -56,6 +57,11 @@ static void begin_life(struct track *t)
 		t->recent[i] = NAN;
 	life_init(&t->life);
 	season_begin(&t->season);
+	if (t->load) {
+		memset(t->load->sum, 0, sizeof(t->load->sum));
+		memset(t->load->seen, 0, sizeof(t->load->seen));
+		season_begin(&t->load->season);
+	}
 	t->age = 0;
 	t->base = NAN;
 	t->level = t->smooth = t->birth = 0;
@@ -112,6 +118,8 @@ static void know_noise(struct moment *m)
 			prior = m->var[l - 1] * (by_three ? powf(colour, 1.585f) : colour);
 		}
 		m->var[l] = (w * prior + v->weight * v->noise) / (w + v->weight);
+		/* What never moved is not known to be without noise. */
+		m->var[l] = fmaxf(m->var[l], LEAST_NOISE * LEAST_NOISE * size * size);
 		if (l == 0)
 			continue;
 		/* By how much the variance changes when blocks double: 1/2 for independent noise, 1
@@ -441,7 +449,7 @@ static bool plainly_flat(const struct moment *m, unsigned l)
 static struct track_look look_at(const struct moment *m, unsigned l)
 {
 	const struct track *t = m->t;
-	struct track_look k = {.state = TRACK_YOUNG, .level = (uint8_t)l};
+	struct track_look k = {.state = TRACK_YOUNG, .level = (uint8_t)l, .hour = t->hours};
 	struct window w;
 	struct steps s;
 
@@ -463,7 +471,7 @@ static struct track_look look_at(const struct moment *m, unsigned l)
 		unsigned starts[2] = {s.at + 1, w.n / 2};
 
 		for (unsigned i = 0; i < 2; i++) {
-			struct track_look later = {.level = (uint8_t)l};
+			struct track_look later = {.level = (uint8_t)l, .hour = t->hours};
 
 			if (look_from(m, starts[i], &later, &w) && later.state == TRACK_LEAKING) {
 				k = later;
@@ -583,11 +591,11 @@ double track_minimum(const struct track *t, uint32_t hours_ago)
 	return (double)t->minima[(t->hours - 1 - hours_ago) % t->cap];
 }
 
-uint32_t track_rise_begins(const struct track *t, const struct track_look *k)
+uint32_t track_rise_begins(const struct track_look *k)
 {
 	uint32_t hours = (uint32_t)(k->blocks - k->from) * norm_block_hours[k->level];
 
-	return t->hours > hours ? t->hours - hours : 0;
+	return k->hour > hours ? k->hour - hours : 0;
 }
 
 static void leave_ring(struct track_level *v, float value)
@@ -600,7 +608,7 @@ static void leave_ring(struct track_level *v, float value)
 		v->left++;
 	v->mean += d / v->left;
 	v->peak = v->left > 1 ? fmaxf(v->peak, value) : value;
-	v->var += (d * d - v->var) / v->left;
+	v->var += (d * (value - v->mean) - v->var) / v->left;
 }
 
 /* True when a block has been completed. */
@@ -612,8 +620,10 @@ static bool fill(struct moment *m, unsigned l, float value, float load)
 	if (!isnan(value)) {
 		v->sum += value;
 		v->seen++;
-		if (loads)
-			loads->sum[l] += load;
+	}
+	if (loads && !isnan(load)) {
+		loads->sum[l] += load;
+		loads->seen[l]++;
 	}
 	if (++v->hours < norm_block_hours[l])
 		return false;
@@ -621,8 +631,11 @@ static bool fill(struct moment *m, unsigned l, float value, float load)
 		leave_ring(v, v->block[v->head]);
 	v->block[v->head] = v->seen ? v->sum / (float)v->seen : NAN;
 	if (loads) {
-		loads->block[l][v->head] = v->seen ? loads->sum[l] / (float)v->seen : 0;
+		/* Without one it goes on as it was: that explains nothing. */
+		loads->block[l][v->head] =
+			loads->seen[l] ? loads->sum[l] / (float)loads->seen[l] : loads->mean;
 		loads->sum[l] = 0;
+		loads->seen[l] = 0;
 	}
 	v->sum = 0;
 	v->hours = v->seen = 0;
@@ -633,21 +646,28 @@ static bool fill(struct moment *m, unsigned l, float value, float load)
 	return true;
 }
 
-/* The load without what the hour of the day adds; its memory begins with the first load. */
+/* The load without what the hour of the day adds; NAN: none. Its memory begins with the first one,
+ * and what was before is taken to have been like that. */
 static float take_load(struct track *t, double load, int *ret)
 {
-	float value = isnan(load) ? 0 : (float)load;
+	float value = (float)load;
 
-	if (!t->load && value != 0) {
+	if (!t->load && !isnan(value)) {
 		t->load = calloc(1, sizeof(*t->load));
-		if (t->load)
-			season_begin(&t->load->season);
-		else
+		if (!t->load) {
 			*ret = -ENOMEM;
+			return NAN;
+		}
+		season_begin(&t->load->season);
+		t->load->mean = value;
+		for (unsigned l = 0; l < TRACK_LEVELS; l++)
+			for (unsigned i = 0; i < TRACK_BLOCKS; i++)
+				t->load->block[l][i] = value;
 	}
 	if (!t->load)
-		return 0;
-	t->load->mean += (value - t->load->mean) / fminf((float)t->age, 24);
+		return NAN;
+	if (!isnan(value))
+		t->load->mean += (value - t->load->mean) / 24;
 	return season_remove(&t->load->season, (t->hours - 1) % 24, value, 0.1f * t->load->mean);
 }
 
@@ -697,6 +717,7 @@ static void judge(struct moment *m, float value, float load)
 		t->score = fmaxf(t->score, evidence_of_lives(m) / m->rules->z);
 	if (t->score >= 1) {
 		t->last_alarm = t->hours - 1;
+		t->alarm_block = norm_block_hours[t->loudest];
 		if (t->first_alarm == TRACK_NEVER)
 			t->first_alarm = t->last_alarm;
 	}

@@ -49,7 +49,9 @@ struct track_level {
 struct track_load {
 	struct season season;
 	float mean; /* over a day, for shares */
-	float block[TRACK_LEVELS][TRACK_BLOCKS], sum[TRACK_LEVELS];
+	float block[TRACK_LEVELS][TRACK_BLOCKS];
+	float sum[TRACK_LEVELS];     /* of the block that is being filled */
+	uint16_t seen[TRACK_LEVELS]; /* hours of it with a load */
 };
 
 /* A clear change from one hour to the next that lasts for three hours at least. */
@@ -75,6 +77,7 @@ struct track_look {
 	enum track_state state;
 	uint8_t level;
 	uint8_t blocks, from; /* looked at, and the one in which the rise begins */
+	uint32_t hour;	      /* track.hours when it looked */
 	bool from_birth;      /* neither a level before the rise nor another life is known */
 	float z;	      /* slope over its standard error, less what an age explains */
 	float rate, rate_se;  /* bytes per hour */
@@ -106,6 +109,7 @@ struct track {
 	uint8_t loudest;      /* the level that it is from */
 	uint32_t first_alarm; /* hour, or TRACK_NEVER */
 	uint32_t last_alarm;
+	uint16_t alarm_block; /* hours of a block of the level that it was from */
 };
 
 struct track_rules {
@@ -143,7 +147,7 @@ void track_restart(struct track *t, const struct track_rules *rules, const struc
 double track_minimum(const struct track *t, uint32_t hours_ago);
 
 /* The hour in which the rise began that a look describes. */
-uint32_t track_rise_begins(const struct track *t, const struct track_look *k);
+uint32_t track_rise_begins(const struct track_look *k);
 
 /* Jumps upwards since an hour: how many, their sum and the largest. */
 unsigned track_jumps(const struct track *t, uint32_t since, float *ret_sum, float *ret_largest);
