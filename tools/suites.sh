@@ -93,6 +93,7 @@ test)
 	suite detect 200 e2e tests/e2e/test_detect.py
 	suite attach 300 e2e tests/e2e/test_attach.py
 	suite agent 150 e2e tests/e2e/test_agent.py
+	suite weeks 90 e2e tests/e2e/test_weeks.py
 	suite page 60 e2e tests/e2e/test_page.py
 	suite leak-caught 330 e2e tests/e2e/test_leak_caught.py
 	suite accuracy 120 bench/accuracy/run.sh --fleets 2

@@ -10,10 +10,12 @@
 #include "base/units.h"
 #include "cmd/cmd.h"
 #include "cmd/detect.h"
+#include "cmd/explain-ticket.h"
 #include "cmd/plot.h"
 #include "cmd/prometheus.h"
 #include "cmd/render.h"
 #include "cmd/say.h"
+#include "ticket/evidence.h"
 
 #define MAX_INPUTS 256u
 #define MAX_COLUMNS 256u
@@ -29,7 +31,8 @@ struct options {
 	const char *prometheus, *query, *token, *plot;
 	uint64_t range_ns, step_ns;
 	bool as_json, exit_code, all;
-	const char *host, *component; /* explain */
+	const char *host, *component, *server; /* explain */
+	uint64_t ticket;
 };
 
 static int parse_format(struct options *o, const char *text)
@@ -131,6 +134,13 @@ static int parse_one(const char *command, struct options *o, int c)
 	case 'c':
 		o->component = optarg;
 		return 0;
+	case 'S':
+		o->server = optarg;
+		return 0;
+	case 'T':
+		if (parse_u64(optarg, &o->ticket) == 0 && o->ticket)
+			return 0;
+		return usage_error(command, "--ticket=%s is not the number of a ticket", optarg);
 	case 'a':
 		o->all = true;
 		return 0;
@@ -168,7 +178,9 @@ static int parse(
 		return usage_error(command, "--prometheus needs --query");
 	if (o->query && !o->prometheus)
 		return usage_error(command, "--query needs --prometheus=URL");
-	if (o->n_inputs == 0 && !o->prometheus)
+	if (o->ticket && (o->n_inputs || o->prometheus))
+		return usage_error(command, "either --ticket or inputs, not both");
+	if (o->n_inputs == 0 && !o->prometheus && !o->ticket)
 		return usage_error(command, "nothing to read: --input=FILE or --prometheus=URL");
 	return -1;
 }
@@ -241,32 +253,6 @@ static void say_losses(const struct detect *d)
 
 /* -- printing ------------------------------------------------------------------------------ */
 
-static void put_number(struct json *j, const char *key, double v)
-{
-	json_kv(j, double, key, v); /* not finite becomes null */
-}
-
-static void put_bytes(struct json *j, const char *key, double v)
-{
-	json_kv(j, u64, key, v > 0 ? (uint64_t)fmin(v, 0x1p63) : 0);
-}
-
-static void put_forecast(struct json *j, const struct forecast *f)
-{
-	json_key(j, "forecast");
-	if (!f->known) {
-		json_null(j);
-		return;
-	}
-	json_object(j);
-	put_bytes(j, "limit_bytes", f->limit_bytes);
-	put_number(j, "hours", f->hours);
-	put_number(j, "hours_low", f->hours_lo);
-	put_number(j, "hours_high", f->hours_hi);
-	json_kv(j, double, "coverage", 0.8);
-	json_object_end(j);
-}
-
 static void put_entity(struct json *j, const struct detect *d, const struct detected *v)
 {
 	json_object(j);
@@ -275,24 +261,7 @@ static void put_entity(struct json *j, const struct detect *d, const struct dete
 	json_kv(j, string, "process", detect_name(d, v->process));
 	json_kv(j, string, "version", detect_name(d, v->version));
 	json_kv(j, u64, "lives", v->lives);
-	json_kv(j, string, "verdict", detection_verdict_name(v->d.verdict));
-	json_kv(j, string, "behaviour", behaviour_kind_name(v->d.behaviour));
-	json_kv(j, string, "pattern", pattern_name(v->d.pattern));
-	json_kv(j, time, "start", v->d.start_ns);
-	json_kv(j, time, "end", v->d.end_ns);
-	json_kv(j, time, "first_alarm", v->d.first_alarm_ns);
-	put_bytes(j, "size_bytes", v->d.size_bytes);
-	put_bytes(j, "growth_bytes", v->d.growth_bytes);
-	put_number(j, "rate_bytes_per_hour", v->d.bytes_per_hour);
-	put_number(j, "rate_bytes_per_hour_low", v->d.bytes_per_hour_lo);
-	put_number(j, "rate_bytes_per_hour_high", v->d.bytes_per_hour_hi);
-	put_number(j, "severity", v->d.severity);
-	put_forecast(j, &v->d.forecast);
-	json_key(j, "reasons");
-	json_array(j);
-	for (size_t i = 0; i < v->d.n_reasons; i++)
-		json_string(j, v->d.reason[i]);
-	json_array_end(j);
+	evidence_detection_fields(j, &v->d);
 	json_object_end(j);
 }
 
@@ -589,7 +558,8 @@ int cmd_explain(int argc, char **argv)
 {
 	static const struct option options[] = {COMMON_OPTIONS,
 		{"host", required_argument, NULL, 'H'}, {"component", required_argument, NULL, 'c'},
-		{NULL, 0, NULL, 0}};
+		{"ticket", required_argument, NULL, 'T'}, {"server", required_argument, NULL, 'S'},
+		{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	struct detect d;
 	struct options o;
 	struct replay p = {.o = &o, .d = &d};
@@ -598,6 +568,10 @@ int cmd_explain(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
+	if (o.ticket)
+		return explain_ticket(o.server, o.ticket, o.as_json);
+	if (o.as_json || o.server)
+		return usage_error("explain", "--json and --server belong to --ticket");
 	r = detect_run(&o, &d, explain_alarm, &p);
 	for (size_t i = 0; r == 0 && i < d.n; i++) {
 		const struct detected *v = &d.v[i];

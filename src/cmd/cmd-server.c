@@ -77,6 +77,7 @@ static struct pipeline_settings pipeline_settings_of(const struct settings *s)
 			.min_growth_bytes = s->min_growth_bytes,
 			.min_growth_share = (double)s->min_growth_percent / 100},
 		.step_ns = s->step_ns,
+		.hour_ns = s->hour_ns,
 		.retention_ns = s->retention_ns,
 		.campaign_duration_ns = s->campaign_duration_ns,
 		.campaign_period_bytes = s->campaign_period_bytes,
@@ -142,6 +143,8 @@ static int serve(const struct settings *s, struct err *err)
 			http_port(http));
 		fflush(stdout);
 		r = loop(http, &pipeline, err);
+		if (r == 0)
+			r = pipeline_save(&pipeline, err);
 		say_info("stopped");
 	}
 	http_close(http);

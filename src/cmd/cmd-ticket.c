@@ -62,6 +62,45 @@ static void print_finding(const json_t *f, size_t number)
 	printf("     refuted by %s\n", json_text(f, "refuted_by"));
 }
 
+/* What weeks and the fleet say. */
+static void print_weeks(const json_t *t)
+{
+	const json_t *d = json_object_get(t, "detection"), *f = json_object_get(t, "fleet");
+	const json_t *c = json_object_get(d, "forecast"), *v;
+	char edge[UNITS_BYTES_MAX], lo[UNITS_DURATION_MAX], hi[UNITS_DURATION_MAX];
+	size_t i;
+
+	json_array_foreach(json_object_get(d, "reasons"), i, v)
+		printf("%-8s %s\n", i == 0 ? "weeks" : "", json_string_value(v));
+	if (json_is_object(c) && json_num(c, "hours_low") > 0) {
+		units_duration((uint64_t)(json_num(c, "hours_low") * 3600) * NSEC_PER_SEC, lo);
+		if (json_is_number(json_object_get(c, "hours_high")))
+			units_duration(
+				(uint64_t)(json_num(c, "hours_high") * 3600) * NSEC_PER_SEC, hi);
+		else
+			snprintf(hi, sizeof(hi), "never");
+		printf("limit    %s is reached in %s to %s (80 %%)\n",
+			units_bytes((uint64_t)json_num(c, "limit_bytes"), edge), lo, hi);
+	}
+	if (!json_is_object(f))
+		return;
+	printf("fleet    since %s: ", json_text(f, "since"));
+	if (json_num(f, "hosts_expected") > 0)
+		printf("%.0f of %.0f hosts at %s or more, %.1f expected\n",
+			json_num(f, "hosts_above"), json_num(f, "hosts"),
+			units_bytes((uint64_t)json_num(f, "edge_bytes"), edge),
+			json_num(f, "hosts_expected"));
+	else
+		printf("%.0f hosts with the new version\n", json_num(f, "hosts"));
+	if (*json_text(f, "version"))
+		printf("         version %.12s against %.12s: %s a day more\n",
+			json_text(f, "version"), json_text(f, "version_before"),
+			units_bytes((uint64_t)(json_num(f, "growth_bytes_per_day") > 0
+						    ? json_num(f, "growth_bytes_per_day")
+						    : 0),
+				edge));
+}
+
 static void print_ticket(const json_t *t)
 {
 	const json_t *s = json_object_get(t, "suspect"), *d = json_object_get(t, "diagnosis"), *v;
@@ -71,7 +110,10 @@ static void print_ticket(const json_t *t)
 
 	printf("ticket %.0f (%s): %s, pid %.0f on %s\n", json_num(t, "id"), json_text(t, "state"),
 		json_text(t, "component"), json_num(t, "pid"), json_text(t, "host"));
-	printf("opened   %s\n", json_text(t, "opened_at"));
+	printf("opened   %s, seen by %s\n", json_text(t, "opened_at"),
+		strcmp(json_text(t, "seen_by"), "minutes") == 0		? "its minutes"
+			: strcmp(json_text(t, "seen_by"), "hours") == 0 ? "its hours"
+									: "the fleet");
 	printf("version  %s\n", *json_text(t, "version") ? json_text(t, "version") : "unknown");
 	printf("verdict  %s, %s: %s\n", json_text(s, "verdict"), json_text(s, "pattern"),
 		json_text(s, "reason"));
@@ -81,6 +123,7 @@ static void print_ticket(const json_t *t)
 	printf("rate     %s to %s (95 %%)\n",
 		render_rate(json_num(s, "bytes_per_hour_low"), low, sizeof(low)),
 		render_rate(json_num(s, "bytes_per_hour_high"), high, sizeof(high)));
+	print_weeks(t);
 	if (*json_text(t, "note"))
 		printf("%s    %s\n", *json_text(t, "headline") ? "cause" : "note ",
 			json_text(t, "note"));

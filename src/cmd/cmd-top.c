@@ -48,17 +48,19 @@ int cmd_top(int argc, char **argv)
 		return client_print_json(&o, path);
 	if (client_get(client_url(o.server), path, &top, NULL, &err) < 0)
 		return client_complain(&err);
-	printf("%-16s %-8s %-22s %10s %12s %s\n", "HOST", "PID", "COMPONENT", "SIZE", "GROWTH",
-		"VERDICT");
+	printf("%-16s %-8s %-22s %10s %12s %-11s %s\n", "HOST", "PID", "COMPONENT", "SIZE",
+		"GROWTH", "HOURS", "WEEKS");
 	json_array_foreach(json_object_get(top, "processes"), i, p)
 	{
+		const json_t *d = json_object_get(p, "detection");
+		bool weeks = json_is_object(d) && strcmp(json_text(d, "verdict"), "unknown") != 0;
 		char size[UNITS_BYTES_MAX], rate[40];
 
-		printf("%-16.16s %-8.0f %-22.22s %10s %12s %s\n", json_text(p, "host"),
+		printf("%-16.16s %-8.0f %-22.22s %10s %12s %-11s %s\n", json_text(p, "host"),
 			json_num(p, "pid"), json_text(p, "component"),
 			units_bytes((uint64_t)json_num(p, "anon_bytes"), size),
 			render_rate(json_num(p, "growth_bytes_per_hour"), rate, sizeof(rate)),
-			json_text(p, "verdict"));
+			json_text(p, "verdict"), weeks ? json_text(d, "behaviour") : "-");
 	}
 	json_decref(top);
 	return EXIT_DONE;

@@ -298,10 +298,29 @@ static int judge_component(const struct detect *d, struct walk *w, size_t n, det
 	return 0;
 }
 
-static void start_walks(struct detect *d, struct walk *w)
+/* The first hour of each host, by name: who was there then may have been there before. */
+static uint64_t *first_hours(const struct detect *d)
 {
+	uint64_t *first = malloc((d->n_names + 1) * sizeof(*first));
+
+	for (size_t i = 0; first && i < d->n_names; i++)
+		first[i] = UINT64_MAX;
+	for (size_t i = 0; first && i < d->history.n; i++) {
+		const struct history_entity *e = &d->history.entities[i];
+
+		if (e->first_hour < first[e->host])
+			first[e->host] = e->first_hour;
+	}
+	return first;
+}
+
+static int start_walks(struct detect *d, struct walk *w)
+{
+	autofree uint64_t *first = first_hours(d);
 	size_t n = 0;
 
+	if (!first)
+		return -ENOMEM;
 	for (size_t i = 0; i < d->history.n; i++) {
 		const struct history_entity *e = &d->history.entities[i];
 		struct detected *v = &d->v[n];
@@ -315,10 +334,12 @@ static void start_walks(struct detect *d, struct walk *w)
 			.limit_bytes = (double)e->limit_bytes,
 			.lives = 1};
 		track_init(&v->track);
+		v->track.born = e->first_hour > first[e->host];
 		w[n] = (struct walk){.v = v, .life = e, .next_hour = e->first_hour};
 		n++;
 	}
 	d->n = n;
+	return 0;
 }
 
 int detect_judge(struct detect *d, detect_watch *watch, void *arg, struct err *err)
@@ -330,11 +351,10 @@ int detect_judge(struct detect *d, detect_watch *watch, void *arg, struct err *e
 		return r;
 	w = calloc(d->history.n ? d->history.n : 1, sizeof(*w));
 	d->v = calloc(d->history.n ? d->history.n : 1, sizeof(*d->v));
-	if (!w || !d->v) {
+	if (!w || !d->v || start_walks(d, w) < 0) {
 		free(w);
 		return err_set(err, -ENOMEM, "out of memory for %zu entities", d->history.n);
 	}
-	start_walks(d, w);
 	qsort(w, d->n, sizeof(*w), by_component_and_start);
 	for (size_t i = 0, end; r == 0 && i < d->n; i = end) {
 		for (end = i; end < d->n && w[end].v->component == w[i].v->component; end++)

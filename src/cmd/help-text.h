@@ -50,13 +50,28 @@
 	"  --json          as JSON (resin.detection/1)\n\n"                                            \
 	"Exit status: 0 done, 1 leak found (with --exit-code), 2 wrong use, 3 an input cannot be read.\n"
 
-#define HELP_explain                                                                                                    \
-	"Usage: resin explain [--host=HOST] [--component=NAME] [--input=]FILE...\n"                                     \
-	"Replays what resin detect sees, and prints the numbers of every level: at the hour of the\n"                   \
-	"first alarm, and at the end. Without --host and --component, of all that it would show.\n\n" HELP_DETECT_INPUT \
-	"  --host=HOST     only that host\n"                                                                            \
-	"  --component=NAME  only that component\n\n"                                                                   \
-	"Exit status: 0 done, 2 wrong use, 3 an input cannot be read, or there is no such entity.\n"
+#define HELP_explain                                                                                    \
+	"Usage: resin explain --ticket=N [--server=URL] [--json]\n"                                     \
+	"       resin explain [--host=HOST] [--component=NAME] [--input=]FILE...\n"                     \
+	"What the server knows of a ticket's process over weeks, level by level. Or: "                  \
+	"replays what\n"                                                                                \
+	"resin detect sees, and prints the numbers of every level: at the hour of the first\n"          \
+	"alarm, and at the end; without --host and --component, of all that it would show.\n\n"         \
+	"  --ticket=N      of the server's ticket N, instead of files\n"                                \
+	"  --server=URL    default http://127.0.0.1:7411, or RESIN_SERVER\n"                            \
+	"  --json          of a ticket: as JSON (resin.weeks/1)\n" HELP_DETECT_INPUT                    \
+	"  --host=HOST     only that host\n"                                                            \
+	"  --component=NAME  only that component\n\n"                                                   \
+	"Exit status: 0 done, 2 wrong use, 3 an input cannot be read, the server does not answer, or\n" \
+	"there is no such entity or ticket.\n"
+
+#define HELP_fleet                                                                         \
+	"Usage: resin fleet [--limit=20] [--server=URL] [--json]\n"                        \
+	"Components over all hosts, the abnormal ones first: on how many hosts they are\n" \
+	"larger than ever, and whether a new version grows away from the old one.\n\n"     \
+	"  --limit=N       rows (default 20)\n"                                            \
+	"  --server=URL    default http://127.0.0.1:7411, or RESIN_SERVER\n"               \
+	"  --json          as JSON (resin.fleet/1)\n"
 
 #define HELP_top                                                                       \
 	"Usage: resin top [--limit=20] [--sort=growth|size] [--server=URL] [--json]\n" \

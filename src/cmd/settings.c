@@ -47,6 +47,8 @@ const struct config_key settings_keys[] = {
 		"Smaller growth over the interval is never suspicious."),
 	KEY("detect", "min_growth_percent", NUMBER, min_growth_percent, "2", "0", "100",
 		"The same, as a share of the size at the interval's start."),
+	KEY("detect", "hour", DURATION, hour_ns, "1h", "100ms", "1h",
+		"How long the hours are that are watched for weeks; shorter for tests."),
 	KEY("campaign", "duration", DURATION, campaign_duration_ns, "20m", "1s", "1h",
 		"How long a suspect is sampled. Divided by the pace like all periods, but never less than 10 s."),
 	KEY("campaign", "period", SIZE, campaign_period_bytes, "512K", "4K", "64M",

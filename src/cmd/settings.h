@@ -15,7 +15,7 @@ struct settings {
 	const char *data_dir, *listen, *server_token;
 	uint64_t retention_ns;
 	/* [detect] */
-	uint64_t step_ns, min_steps, warm_up_steps, min_growth_bytes, min_growth_percent;
+	uint64_t hour_ns, step_ns, min_steps, warm_up_steps, min_growth_bytes, min_growth_percent;
 	/* [campaign] */
 	uint64_t campaign_duration_ns, campaign_period_bytes, campaign_attempts, campaign_expiry_ns,
 		campaign_per_hour;

@@ -35,6 +35,7 @@ struct sampler {
 	struct sample *samples;
 	size_t n_samples, cap_samples;
 	uint64_t tick, seq, skipped;
+	uint64_t memory_bytes; /* of the host; 0: not known */
 };
 
 must_check int sampler_open(struct sampler *s, const char *proc_root, const char *host,

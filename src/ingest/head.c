@@ -181,7 +181,7 @@ static void merge(const struct head_entity *e, const struct sample *s, const str
 		struct point *p = &ret->metric[m];
 		uint64_t v = s->values[m];
 
-		if (!(s->present >> m & 1))
+		if (!(s->present >> m & 1) || m == METRIC_LIMIT)
 			continue;
 		if (!(ret->present >> m & 1))
 			*p = (struct point){start, v, v, v};

@@ -352,7 +352,8 @@ static void classify(const struct moment *m, const struct window *w, struct trac
 	float growth = w->h.slope * (float)(blocks - 1), seen = bend(w, k), usual = 0, z, need;
 	bool known, steps = stepped(m, w, growth, k), open_start = w->h.from < 3;
 
-	known = norm_usual(m->norm, (float)t->age - (float)rise_hours, (float)t->age, &usual);
+	known = t->born &&
+		norm_usual(m->norm, (float)t->age - (float)rise_hours, (float)t->age, &usual);
 	z = known ? k->z * fmaxf(0, 1 - usual * fmaxf(1, t->birth) / growth) : k->z;
 	/* Where no level before the rise was seen and no other life is known, it may be the filling
 	 * of something: only what would have shown a slowing down by now is told apart. */
@@ -515,7 +516,9 @@ static bool growth_of_life(const struct moment *m, float *ret_rate, float *ret_p
 		return false;
 	n = w.n - w.n / 2;
 	slope = fit_slope(w.y + w.n - n, n, &spread);
-	if (norm_usual(m->norm, (float)t->age - (float)((n - 1) * w.hours), (float)t->age, &usual))
+	if (t->born &&
+		norm_usual(
+			m->norm, (float)t->age - (float)((n - 1) * w.hours), (float)t->age, &usual))
 		slope -= BIAS_OF_LIVES * usual * fmaxf(1, t->birth) / (float)(n - 1);
 	*ret_rate = slope / (float)w.hours;
 	*ret_precision = spread * (float)w.hours * (float)w.hours / noise_of(m, l, 0, 0);
@@ -541,6 +544,7 @@ void track_restart(struct track *t, const struct track_rules *rules, const struc
 		}
 	}
 	begin_life(t);
+	t->born = true;
 }
 
 /* Standard errors of the growth of all lives together, this one included; four in five have to
@@ -687,7 +691,7 @@ static float take_value(struct moment *m, double bytes)
 	/* It changes slowly, except while everything is new; in these hours coarse blocks end. */
 	if (t->age < 24 || (t->age - m->rules->warm_up) % 4 == 0)
 		know_noise(m);
-	life_goes_on(&t->life, m->norm, t->age, t->smooth, t->birth,
+	life_goes_on(&t->life, t->born ? m->norm : NULL, t->age, t->smooth, t->birth,
 		sqrtf(m->var[t->age >= 48      ? 2
 				: t->age >= 24 ? 1
 					       : 0]));

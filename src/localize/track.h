@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "localize/fit.h"
 #include "localize/norm.h"
@@ -89,9 +90,13 @@ struct track_look {
 struct track {
 	double base;	     /* blocks are relative to it; NAN: nothing was seen yet */
 	uint32_t hours, age; /* since the first value of all, and of this life */
-	float birth;	     /* bytes at the beginning of this life */
-	float level;	     /* mean over a day, above base */
-	float smooth;	     /* mean over the last sixth of the age, at most a day, above base */
+	/* This life's beginning was seen, so that `age` is its age: so after track_restart(), not
+	 * after track_init(); whoever knows better may set it. What was running before anybody
+	 * looked has no age: nothing is learnt from it about lives, and they do not excuse it. */
+	bool born;
+	float birth;  /* bytes at the beginning of this life */
+	float level;  /* mean over a day, above base */
+	float smooth; /* mean over the last sixth of the age, at most a day, above base */
 	struct season season;
 	struct track_level at[TRACK_LEVELS];
 	float var[TRACK_LEVELS];	       /* noise, as of the latest multiple of 4 hours */
@@ -145,6 +150,14 @@ void track_restart(struct track *t, const struct track_rules *rules, const struc
 
 /* The least value of the hour so many hours ago (0: the latest); NAN: unknown. */
 double track_minimum(const struct track *t, uint32_t hours_ago);
+
+/* Appends the track as bytes: 1.6 KB, its load, 4 bytes a minimum. 0, -ENOMEM or -EMSGSIZE. */
+must_check int track_put(const struct track *t, struct buf *out);
+
+/* Makes a track of them; `ret` is empty before, and also where it fails. What another build has
+ * written is learnt anew from its minima. Returns 0, -EBADMSG or -ENOMEM. */
+must_check int track_get(const void *bytes, size_t n, const struct track_rules *rules,
+	struct norm *norm, struct track *ret);
 
 /* The hour in which the rise began that a look describes. */
 uint32_t track_rise_begins(const struct track_look *k);

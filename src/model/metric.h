@@ -8,16 +8,17 @@
 #include <stdbool.h>
 
 /* enum, wire name, unit, what it is */
-#define METRICS(X)                                                                 \
-	X(ANON, "anon", "bytes",                                                   \
-		"private anonymous memory, resident and swapped: the leak metric") \
-	X(FILE, "file", "bytes", "resident pages of mapped files")                 \
-	X(SHMEM, "shmem", "bytes", "resident shared memory")                       \
-	X(STACK, "stack", "bytes", "the main thread's stack")                      \
-	X(PAGE_TABLES, "page_tables", "bytes", "page tables")                      \
-	X(THREADS, "threads", "count", "threads")                                  \
-	X(CPU, "cpu", "ns", "processor time, user and system, since the start")    \
-	X(FAULTS, "faults", "count", "page faults, minor and major, since the start")
+#define METRICS(X)                                                                    \
+	X(ANON, "anon", "bytes",                                                      \
+		"private anonymous memory, resident and swapped: the leak metric")    \
+	X(FILE, "file", "bytes", "resident pages of mapped files")                    \
+	X(SHMEM, "shmem", "bytes", "resident shared memory")                          \
+	X(STACK, "stack", "bytes", "the main thread's stack")                         \
+	X(PAGE_TABLES, "page_tables", "bytes", "page tables")                         \
+	X(THREADS, "threads", "count", "threads")                                     \
+	X(CPU, "cpu", "ns", "processor time, user and system, since the start")       \
+	X(FAULTS, "faults", "count", "page faults, minor and major, since the start") \
+	X(LIMIT, "limit", "bytes", "what its memory cannot exceed; not kept as a series")
 
 enum metric {
 #define X(id, name, unit, help) METRIC_##id,

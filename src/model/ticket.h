@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/detection.h"
 #include "model/proc-id.h"
 #include "model/suspect.h"
 
@@ -24,6 +25,31 @@ enum ticket_state {
 		TICKET_STATE_MAX_
 };
 
+/* Who saw it first. */
+#define TICKET_SEEN_BY(X)                                                                          \
+	X(MINUTES, "minutes") /* its steps of the last hours: fast growth */                       \
+	X(HOURS, "hours")     /* its hourly minima over weeks */                                   \
+	X(FLEET, "fleet")     /* more hosts than ever have a process of that component so large */ \
+	X(VERSION, "version") /* hosts with the new version grow away from those with the old one  \
+			       */
+
+enum ticket_seen_by {
+#define X(id, name) TICKET_SEEN_BY_##id,
+	TICKET_SEEN_BY(X)
+#undef X
+		TICKET_SEEN_BY_MAX_
+};
+
+/* What the component as a whole does. */
+struct fleet_evidence {
+	uint32_t hosts, count; /* that run it, and at or above the edge */
+	uint64_t edge_bytes;
+	double expected, z; /* hosts there, by the baseline or the old version */
+	uint64_t since_unix_ns;
+	double growth_bytes_per_day;  /* more than the old version */
+	char version[80], before[80]; /* contrasted; "": none */
+};
+
 struct ticket {
 	uint64_t id;
 	enum ticket_state state;
@@ -39,9 +65,14 @@ struct ticket {
 	uint32_t attempts;   /* campaigns so far */
 	uint64_t pace;	     /* the pace at which it was judged */
 	char note[320];
+	/* From here on since schema 2 of the store. */
+	enum ticket_seen_by seen_by;
+	struct detection detection;  /* by hours; n_reasons 0: none */
+	struct fleet_evidence fleet; /* hosts 0: none */
 };
 
 const char *ticket_state_name(enum ticket_state s);
+const char *ticket_seen_by_name(enum ticket_seen_by s);
 bool ticket_state_from_name(const char *name, enum ticket_state *ret);
 
 #endif

@@ -101,6 +101,25 @@ static bool take_u64(const char **p, uint64_t *ret)
 	return any;
 }
 
+int os_memory_total(struct os *os, uint64_t *ret_bytes, struct err *err)
+{
+	static const char key[] = "MemTotal:";
+	int r = os_read(os, "meminfo", err);
+	const char *p;
+	uint64_t kib;
+
+	if (r < 0)
+		return r;
+	p = r == 0 ? strstr(os->file.data, key) : NULL;
+	if (!p)
+		return OS_NONE;
+	p += sizeof(key) - 1;
+	if (!take_u64(&p, &kib) || kib > UINT64_MAX >> 10)
+		return OS_NONE;
+	*ret_bytes = kib << 10;
+	return OS_OK;
+}
+
 int proc_stat_parse(const char *text, long ticks_per_second, struct proc_stat *ret)
 {
 	const char *open = strchr(text, '('), *close = strrchr(text, ')'), *p;

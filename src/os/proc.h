@@ -32,6 +32,9 @@ must_check int os_read(struct os *os, const char *path, struct err *err);
 
 must_check int os_boot_id(struct os *os, char ret[static BOOT_ID_MAX], struct err *err);
 
+/* MemTotal. OS_OK, OS_NONE where /proc/meminfo does not say, or <0. */
+must_check int os_memory_total(struct os *os, uint64_t *ret_bytes, struct err *err);
+
 struct proc_stat {
 	uint32_t pid, ppid;
 	char comm[20];

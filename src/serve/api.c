@@ -80,6 +80,11 @@ static void put_status(struct api *a, struct json *j)
 	json_kv(j, u64, "samples", p->head.samples);
 	json_kv(j, u64, "duplicates", p->head.duplicates);
 	json_kv(j, u64, "rejected", p->head.rejected);
+	json_kv(j, u64, "chains", p->watch.n_chains);
+	json_kv(j, u64, "components", p->fleet.n);
+	json_kv(j, u64, "hours_late", p->watch.late);
+	json_kv(j, u64, "hours_early", p->watch.early);
+	json_kv(j, u64, "unwatched", p->watch.crowded + p->fleet.dropped);
 	json_kv(j, u64, "store_bytes", store_bytes(p->store));
 	json_key(j, "hosts");
 	json_array(j);
@@ -118,6 +123,23 @@ static int by_size(const void *x, const void *y)
 	return (a->anon_bytes < b->anon_bytes) - (a->anon_bytes > b->anon_bytes);
 }
 
+/* What weeks say of it. */
+static void put_watched(struct json *j, const struct pipeline *p, const struct head_entity *e)
+{
+	const struct chain *c = watch_find(&p->watch, e->e.host, e->e.id);
+	struct detection d;
+
+	json_key(j, "detection");
+	if (!c || !c->track.hours) {
+		json_null(j);
+		return;
+	}
+	watch_judge(&p->watch, c, &d);
+	json_object(j);
+	evidence_detection_fields(j, &d);
+	json_object_end(j);
+}
+
 static void put_process(struct json *j, const struct pipeline *p, const struct head_entity *e)
 {
 	json_object(j);
@@ -135,6 +157,7 @@ static void put_process(struct json *j, const struct pipeline *p, const struct h
 						       : 0);
 	json_kv(j, time, "last_seen_at", e->e.last_seen_ns);
 	json_kv(j, u64, "step_ns", head_step_ns(&p->head));
+	put_watched(j, p, e);
 	json_object_end(j);
 }
 
@@ -221,6 +244,169 @@ static int put_stored_diagnosis(struct api *a, uint64_t profile_id, struct json 
 	}
 	profile_done(&p);
 	return r;
+}
+
+/* -- weeks --------------------------------------------------------------------------------- */
+
+static const char *outcome_name(enum anomaly_outcome o)
+{
+	static const char *const names[] = {[ANOMALY_FEW_HOSTS] = "few-hosts",
+		[ANOMALY_LEARNING] = "learning",
+		[ANOMALY_NORMAL] = "normal",
+		[ANOMALY_HOT] = "hot",
+		[ANOMALY_ABNORMAL] = "abnormal"};
+
+	return names[o];
+}
+
+static const char *contrast_name(enum contrast_outcome o)
+{
+	static const char *const names[] = {[CONTRAST_FEW_HOSTS] = "few-hosts",
+		[CONTRAST_EQUAL] = "equal",
+		[CONTRAST_ABOVE] = "above",
+		[CONTRAST_GROWING] = "growing"};
+
+	return names[o];
+}
+
+static void put_versions(struct json *j, const struct fleet_component *c)
+{
+	const char *fresh, *old;
+
+	json_key(j, "versions");
+	if (!fleet_contrasted(c, &fresh, &old)) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kv(j, string, "outcome", contrast_name(c->contrast.outcome));
+	json_kv(j, string, "new", fresh);
+	json_kv(j, string, "old", old);
+	json_kv(j, double, "theta", c->contrast.theta);
+	json_kv(j, double, "z", c->contrast.z);
+	json_kv(j, double, "z_growth", c->contrast.z_growth);
+	json_kv(j, double, "growth_bytes_per_day", c->contrast.growth);
+	json_object_end(j);
+}
+
+static void put_component(struct json *j, const struct fleet_component *c)
+{
+	const struct anomaly_verdict *v = &c->verdict;
+
+	json_object(j);
+	json_kv(j, string, "component", c->name);
+	json_kv(j, u64, "hosts", c->hosts);
+	json_kv(j, string, "outcome", outcome_name(v->outcome));
+	json_kv(j, u64, "edge_bytes", v->edge_bytes);
+	json_kv(j, u64, "hosts_above", v->count);
+	json_kv(j, double, "hosts_expected", v->expected);
+	json_kv(j, double, "excess", v->excess);
+	json_kv(j, double, "z", v->strongest_z);
+	put_versions(j, c);
+	json_object_end(j);
+}
+
+/* Most abnormal first, then those on most hosts. */
+static int by_anomaly(const void *x, const void *y)
+{
+	const struct fleet_component *a = *(const struct fleet_component *const *)x;
+	const struct fleet_component *b = *(const struct fleet_component *const *)y;
+
+	if (a->verdict.outcome != b->verdict.outcome)
+		return a->verdict.outcome < b->verdict.outcome ? 1 : -1;
+	if (a->contrast.outcome != b->contrast.outcome)
+		return a->contrast.outcome < b->contrast.outcome ? 1 : -1;
+	return (a->hosts < b->hosts) - (a->hosts > b->hosts);
+}
+
+static int put_fleet(const struct api *a, const struct api_request *q, struct json *j)
+{
+	const struct fleet *f = &a->pipeline->fleet;
+	uint64_t limit = number(q, "limit", 20);
+	autofree const struct fleet_component **v =
+		calloc(f->n + 1, sizeof(const struct fleet_component *));
+
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < f->n; i++)
+		v[i] = &f->v[i];
+	qsort(v, f->n, sizeof(const struct fleet_component *), by_anomaly);
+	json_object(j);
+	json_kv(j, string, "schema", "resin.fleet/1");
+	json_kv(j, time, "hour", f->hour * f->hour_ns);
+	json_kv(j, u64, "least_hosts", ANOMALY_MIN_HOSTS);
+	json_key(j, "components");
+	json_array(j);
+	for (size_t i = 0; i < f->n && i < limit; i++)
+		put_component(j, v[i]);
+	json_array_end(j);
+	json_object_end(j);
+	return 0;
+}
+
+static void put_look(struct json *j, const struct track *t, unsigned l)
+{
+	const struct track_look *k = &t->looks[l];
+
+	json_object(j);
+	json_kv(j, u64, "block_hours", norm_block_hours[l]);
+	json_kv(j, string, "state", track_state_name(k->state));
+	json_kv(j, double, "z", (double)k->z);
+	json_kv(j, u64, "rise_hours", t->hours - track_rise_begins(k));
+	json_kv(j, double, "rate_bytes_per_hour", (double)k->rate);
+	json_kv(j, double, "over_steps", (double)k->step_gain);
+	json_kv(j, double, "late_to_early", (double)k->late_early);
+	json_kv(j, double, "concavity", (double)k->concavity);
+	json_object_end(j);
+}
+
+static int put_weeks(struct api *a, const char *id_text, struct json *j, struct err *err)
+{
+	const struct pipeline *p = a->pipeline;
+	const struct chain *c;
+	struct detection d;
+	struct store_entity e;
+	uint64_t id;
+	int r;
+
+	if (parse_u64(id_text, &id) < 0)
+		return err_set(err, -ENOENT, "there is no entity %.20s", id_text);
+	r = store_get_entity(p->store, id, &e, err);
+	if (r != 0)
+		return r < 0 ? r : err_set(err, -ENOENT, "there is no entity %.20s", id_text);
+	c = watch_find(&p->watch, e.host, id);
+	if (!c || !c->track.hours)
+		return err_set(err, -ENOENT,
+			"no hour of entity %.20s is over yet, or it is long gone", id_text);
+	watch_judge(&p->watch, c, &d);
+	json_object(j);
+	json_kv(j, string, "schema", "resin.weeks/1");
+	json_kv(j, u64, "entity", id);
+	json_kv(j, string, "host", e.host);
+	json_kv(j, string, "component", e.component);
+	json_kv(j, u64, "hour_ns", p->watch.hour_ns);
+	json_kv(j, time, "end", (c->row.hour + 1) * p->watch.hour_ns);
+	json_kv(j, u64, "hours", c->track.hours);
+	json_kv(j, u64, "age_hours", c->track.age);
+	json_kv(j, double, "score", (double)c->track.score);
+	json_key(j, "detection");
+	json_object(j);
+	evidence_detection_fields(j, &d);
+	json_object_end(j);
+	json_key(j, "looks");
+	json_array(j);
+	for (unsigned l = 0; l < TRACK_LEVELS; l++)
+		if (c->track.looks[l].state != TRACK_YOUNG)
+			put_look(j, &c->track, l);
+	json_array_end(j);
+	json_key(j, "minima"); /* oldest first */
+	json_array(j);
+	for (uint32_t ago = TRACK_MINIMA; ago-- > 0;)
+		if (ago < c->track.hours)
+			json_double(j, track_minimum(&c->track, ago));
+	json_array_end(j);
+	json_object_end(j);
+	return 0;
 }
 
 static int put_one_ticket(struct api *a, const char *id_text, struct json *j, struct err *err)
@@ -327,7 +513,8 @@ static int put_series(struct api *a, const struct api_request *q, const char *id
 
 static void handle_get(struct api *a, const struct api_request *q, struct api_response *ret)
 {
-	static const char ticket[] = "/v1/tickets/", series[] = "/v1/series/";
+	static const char ticket[] = "/v1/tickets/", series[] = "/v1/series/",
+			  weeks[] = "/v1/weeks/";
 	struct err err = ERR_INIT;
 	struct json j;
 	int r = 0;
@@ -343,6 +530,10 @@ static void handle_get(struct api *a, const struct api_request *q, struct api_re
 		put_status(a, &j);
 	else if (strcmp(q->path, "/v1/top") == 0)
 		r = put_top(a, q, &j);
+	else if (strcmp(q->path, "/v1/fleet") == 0)
+		r = put_fleet(a, q, &j);
+	else if (strncmp(q->path, weeks, sizeof(weeks) - 1) == 0)
+		r = put_weeks(a, q->path + sizeof(weeks) - 1, &j, &err);
 	else if (strcmp(q->path, "/v1/tickets") == 0)
 		put_tickets(a, q, &j);
 	else if (strncmp(q->path, ticket, sizeof(ticket) - 1) == 0)

@@ -1,10 +1,9 @@
-#include "serve/pipeline.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "base/units.h"
 #include "diagnose/diagnose.h"
+#include "serve/pipeline-private.h"
 #include "ticket/evidence.h"
 #include "ticket/ticket.h"
 #include "wire/auth.h"
@@ -15,6 +14,7 @@
 #define HOUSEKEEPING_NS (600 * NSEC_PER_SEC)
 /* Judgements without a leak in a row, after which a ticket is closed. */
 #define CALM_STEPS 24u
+#define FORGET_HOURS 336u
 
 static int load_ticket(void *arg, const struct ticket *t)
 {
@@ -45,6 +45,35 @@ static uint64_t window_start(const struct pipeline *p, uint64_t pace)
 	return now > window ? now - window : 0;
 }
 
+/* The hour that was going on when the server stopped, as far as its steps tell. */
+static int resume_hour(struct pipeline *p, struct err *err)
+{
+	uint64_t now = clock_unix_ns(p->clock);
+
+	for (size_t i = 0; i < p->head.n; i++) {
+		const struct head_entity *e = p->head.entities[i];
+		struct watch_sample s = {.entity_id = e->e.id,
+			.first_seen_ns = e->e.first_seen_ns,
+			.unix_ns = e->e.last_seen_ns,
+			.component = e->e.component,
+			.anon_bytes = e->anon_bytes};
+		int r = watch_batch(&p->watch, e->e.host, e->e.last_seen_ns, now, err);
+
+		if (r < 0)
+			return r;
+		for (size_t k = e->n; r == 0 && k-- > 0;) {
+			if (e->points[k].unix_ns / p->set.hour_ns < p->watch.host->hour)
+				break;
+			if (e->points[k].lo < s.anon_bytes)
+				s.anon_bytes = e->points[k].lo;
+		}
+		if (r == 0 && watch_see(&p->watch, &s) < 0)
+			return err_set(err, -ENOMEM, "out of memory");
+	}
+	p->watch.late = p->watch.early = 0;
+	return 0;
+}
+
 int pipeline_init(struct pipeline *p, struct store *store, const struct clock *clock,
 	const struct pipeline_settings *set, struct err *err)
 {
@@ -53,10 +82,15 @@ int pipeline_init(struct pipeline *p, struct store *store, const struct clock *c
 	*p = (struct pipeline){.clock = clock, .store = store, .set = *set};
 	p->started_unix_ns = clock_unix_ns(clock);
 	head_init(&p->head, store, set->step_ns);
-	pivot_init(&p->pivot);
+	watch_init(&p->watch, store, set->hour_ns);
+	fleet_init(&p->fleet, store, set->hour_ns);
 	if ((r = store_each_ticket(store, load_ticket, p, err)) == 0 &&
 		(r = store_each_order(store, load_order, p, err)) == 0)
 		r = head_load(&p->head, window_start(p, 1), err);
+	if (r == 0 && (r = watch_load(&p->watch, err)) == 0)
+		r = fleet_load(&p->fleet, err);
+	if (r == 0)
+		r = resume_hour(p, err);
 	if (r < 0 && !err->code)
 		err_set(err, r, "cannot load what the store holds");
 	return r;
@@ -67,11 +101,17 @@ void pipeline_done(struct pipeline *p)
 	if (!p)
 		return;
 	head_done(&p->head);
-	pivot_done(&p->pivot);
+	watch_done(&p->watch);
+	fleet_done(&p->fleet);
 	free(p->tickets);
 	free(p->orders);
 	p->tickets = NULL;
 	p->orders = NULL;
+}
+
+int pipeline_save(struct pipeline *p, struct err *err)
+{
+	return watch_save(&p->watch, err);
 }
 
 struct ticket *pipeline_ticket(struct pipeline *p, uint64_t id)
@@ -118,7 +158,7 @@ static struct campaign_rules rules_of(const struct pipeline *p)
 	};
 }
 
-static int start_campaign(struct pipeline *p, struct ticket *t, struct err *err)
+int pipeline_start_campaign(struct pipeline *p, struct ticket *t, struct err *err)
 {
 	const struct campaign_rules rules = rules_of(p);
 	uint64_t now = clock_unix_ns(p->clock);
@@ -146,16 +186,15 @@ static int start_campaign(struct pipeline *p, struct ticket *t, struct err *err)
 	return store_put_ticket(p->store, t, err);
 }
 
-static struct ticket *covering(struct pipeline *p, const struct head_entity *e)
+struct ticket *pipeline_covering(struct pipeline *p, const char *host, const char *component)
 {
 	for (size_t i = 0; i < p->n_tickets; i++)
-		if (ticket_covers(&p->tickets[i], e->e.host, e->e.component))
+		if (ticket_covers(&p->tickets[i], host, component))
 			return &p->tickets[i];
 	return NULL;
 }
 
-/* The ticket's process was in its host's last batch. */
-static bool is_there(struct pipeline *p, const struct ticket *t)
+bool pipeline_is_there(struct pipeline *p, const struct ticket *t)
 {
 	const struct head_entity *e = head_find(&p->head, t->entity_id);
 
@@ -165,29 +204,63 @@ static bool is_there(struct pipeline *p, const struct ticket *t)
 	return false;
 }
 
+/* Weeks of hours know this growth as a habit: what rises every morning is no leak. */
+static bool knows_better(const struct pipeline *p, struct head_entity *e)
+{
+	const struct chain *c = watch_find(&p->watch, e->e.host, e->e.id);
+
+	if (!c || !watch_has_seen(c, e->suspect.to_bytes))
+		return false;
+	snprintf(e->suspect.reason, sizeof(e->suspect.reason),
+		"grows, but in the %u days that are known it has been as large before",
+		c->track.hours / 24);
+	e->suspect.verdict = VERDICT_SAWTOOTH;
+	return true;
+}
+
+int pipeline_open_ticket(
+	struct pipeline *p, struct ticket *fresh, struct ticket **ret, struct err *err)
+{
+	int r = store_put_ticket(p->store, fresh, err);
+
+	if (r < 0)
+		return r;
+	r = load_ticket(p, fresh);
+	if (r < 0)
+		return err_set(err, r, "no room for more tickets");
+	*ret = &p->tickets[p->n_tickets - 1];
+	return 0;
+}
+
+static int open_ticket(
+	struct pipeline *p, const struct head_entity *e, struct ticket **ret, struct err *err)
+{
+	struct ticket fresh;
+
+	ticket_begin(&fresh, e->e.host, &e->e.process, e->e.component, e->e.version, &e->suspect,
+		clock_unix_ns(p->clock));
+	fresh.entity_id = e->e.id;
+	fresh.pace = p->head.pace;
+	return pipeline_open_ticket(p, &fresh, ret, err);
+}
+
 static int on_leak(struct pipeline *p, struct head_entity *e, struct err *err)
 {
-	struct ticket *t = covering(p, e), fresh;
+	struct ticket *t = pipeline_covering(p, e->e.host, e->e.component);
 	uint64_t now = clock_unix_ns(p->clock);
 	int r;
 
 	e->calm_steps = 0;
 	if (!t) {
-		ticket_begin(&fresh, e->e.host, &e->e.process, e->e.component, e->e.version,
-			&e->suspect, now);
-		fresh.entity_id = e->e.id;
-		fresh.pace = p->head.pace;
-		r = store_put_ticket(p->store, &fresh, err);
-		if (r < 0)
+		if (knows_better(p, e))
+			return 0;
+		r = open_ticket(p, e, &t, err);
+		if (r < 0 || !t)
 			return r;
-		r = load_ticket(p, &fresh);
-		if (r < 0)
-			return err_set(err, r, "no room for more tickets");
-		t = &p->tickets[p->n_tickets - 1];
 	} else if (t->entity_id == e->e.id) {
 		t->suspect = e->suspect;
 		t->updated_unix_ns = now;
-	} else if (!is_there(p, t)) {
+	} else if (!pipeline_is_there(p, t)) {
 		/* A restart is no cure: the ticket goes on with the next instance that leaks. */
 		ticket_adopt(t, &e->e.process, e->e.id, e->e.version, &e->suspect, now);
 		r = store_put_ticket(p->store, t, err);
@@ -196,11 +269,11 @@ static int on_leak(struct pipeline *p, struct head_entity *e, struct err *err)
 	}
 	/* Only the process that the ticket is about; another instance waits its turn. */
 	if (t->state == TICKET_OPEN && t->entity_id == e->e.id)
-		return start_campaign(p, t, err);
+		return pipeline_start_campaign(p, t, err);
 	return 0;
 }
 
-static int close_ticket(struct pipeline *p, struct ticket *t, const char *why, struct err *err)
+int pipeline_close_ticket(struct pipeline *p, struct ticket *t, const char *why, struct err *err)
 {
 	ticket_close(t, why, clock_unix_ns(p->clock));
 	return store_put_ticket(p->store, t, err);
@@ -213,12 +286,14 @@ static int on_calm(struct pipeline *p, struct head_entity *e, struct err *err)
 
 	if (e->suspect.verdict == VERDICT_TOO_SHORT || ++e->calm_steps != CALM_STEPS)
 		return 0;
-	t = covering(p, e);
-	if (!t || t->entity_id != e->e.id || t->state == TICKET_PROFILING ||
+	t = pipeline_covering(p, e->e.host, e->e.component);
+	/* What hours or the fleet say, they take back themselves. */
+	if (!t || t->entity_id != e->e.id || t->seen_by != TICKET_SEEN_BY_MINUTES ||
+		t->detection.verdict == DETECTION_LEAK || t->state == TICKET_PROFILING ||
 		t->pace != p->head.pace)
 		return 0;
 	snprintf(why, sizeof(why), "no longer a leak: %s", e->suspect.reason);
-	return close_ticket(p, t, why, err);
+	return pipeline_close_ticket(p, t, why, err);
 }
 
 /* Every entity that closed a step since the last time. */
@@ -239,19 +314,39 @@ static int judge(struct pipeline *p, struct err *err)
 	return r;
 }
 
-static void count_pivot(struct pipeline *p, const struct batch *b)
+/* The samples of a batch that is stored, for what looks at hours. */
+static int count_hours(struct pipeline *p, const struct batch *b, bool watched, struct err *err)
 {
-	uint64_t hour = b->unix_ns / (3600 * NSEC_PER_SEC);
-	uint64_t host = hash_bytes(b->host, strlen(b->host), 1);
+	bool counted = b->unix_ns / p->set.hour_ns == p->fleet.hour;
+	struct proc_id id = {0};
 
+	memcpy(id.boot_id, b->boot_id, sizeof(id.boot_id));
 	for (size_t i = 0; i < b->n_samples; i++) {
-		const char *c = b->samples[i].component;
+		const struct sample *s = &b->samples[i];
+		const struct head_entity *e;
+		struct watch_sample w;
 
-		/* Past its ceiling the pivot counts what it cannot take. */
-		if (b->samples[i].present & 1u << METRIC_ANON)
-			(void)!pivot_add(&p->pivot, hour, hash_bytes(c, strlen(c), 0), host,
-				b->samples[i].values[METRIC_ANON]);
+		id.pid = s->pid;
+		id.start_ticks = s->start_ticks;
+		if (s->kind != ENTITY_PROCESS || !(s->present & 1u << METRIC_ANON) ||
+			!(e = head_find_process(&p->head, b->host, &id)))
+			continue;
+		w = (struct watch_sample){.entity_id = e->e.id,
+			.first_seen_ns = e->e.first_seen_ns,
+			.unix_ns = b->unix_ns,
+			.component = s->component,
+			.anon_bytes = s->values[METRIC_ANON]};
+		if (s->present & 1u << METRIC_CPU)
+			w.cpu_ns = s->values[METRIC_CPU];
+		if (s->present & 1u << METRIC_LIMIT)
+			w.limit_bytes = s->values[METRIC_LIMIT];
+		if (watched && watch_see(&p->watch, &w) < 0)
+			return err_set(err, -ENOMEM, "out of memory");
+		if (counted)
+			fleet_see(&p->fleet, b->host, s->component, s->version,
+				b->unix_ns - e->e.first_seen_ns, w.anon_bytes);
 	}
+	return 0;
 }
 
 /* Orders of this host that nobody has taken yet. A reply may get lost, so an order is sent again
@@ -280,18 +375,29 @@ static int hand_out(struct pipeline *p, const char *host, struct reply *reply, s
 int pipeline_samples(struct pipeline *p, const struct batch *b, struct reply *reply,
 	struct order *orders, struct err *err)
 {
-	int r = head_apply(&p->head, b, err);
+	uint64_t now = clock_unix_ns(p->clock);
+	int watched, r;
 
+	/* First, so that an hour whose end cannot be written is tried again with this batch. */
+	watched = watch_batch(&p->watch, b->host, b->unix_ns, now, err);
+	if (watched < 0)
+		return watched;
+	r = head_apply(&p->head, b, err);
 	if (r < 0)
 		return r;
 	*reply = (struct reply){.acked_seq = b->seq, .pace = p->head.pace};
 	if (r == 0) {
-		count_pivot(p, b);
-		r = judge(p, err);
-		if (r < 0)
-			return r;
+		r = fleet_time(&p->fleet, now, err);
+		if (r == 0)
+			r = count_hours(p, b, watched == 0, err);
+		if (r == 0)
+			r = judge(p, err);
+	} else {
+		r = 0;
 	}
-	return hand_out(p, b->host, reply, orders, err);
+	if (r == 0)
+		r = pipeline_judge_hours(p, err);
+	return r < 0 ? r : hand_out(p, b->host, reply, orders, err);
 }
 
 static int campaign_ended(struct pipeline *p, const struct order *o, bool final, struct err *err)
@@ -383,23 +489,27 @@ static int close_of_other_pace(struct pipeline *p, struct err *err)
 
 		if (t->pace != p->head.pace && t->pace != 1 &&
 			(t->state == TICKET_OPEN || t->state == TICKET_UNDIAGNOSED))
-			r = close_ticket(p, t, "was seen at a demo's pace only", err);
+			r = pipeline_close_ticket(p, t, "was seen at a demo's pace only", err);
 	}
 	return r;
 }
 
-/* Nothing of that component has leaked for as long as the head remembers. */
+/* Nothing of that component has leaked for as long as the head remembers; what it took days to see
+ * has as many days to come back after a restart. */
 static int close_forgotten(struct pipeline *p, struct err *err)
 {
-	uint64_t before = window_start(p, p->head.pace);
+	uint64_t minutes = window_start(p, p->head.pace);
+	uint64_t days = clock_unix_ns(p->clock) - FORGET_HOURS * p->set.hour_ns;
 	int r = 0;
 
 	for (size_t i = 0; i < p->n_tickets && r == 0; i++) {
 		struct ticket *t = &p->tickets[i];
+		uint64_t before = t->seen_by == TICKET_SEEN_BY_MINUTES ? minutes : days;
 
 		if (t->state != TICKET_CLOSED && t->state != TICKET_PROFILING &&
-			t->pace == p->head.pace && t->updated_unix_ns < before && !is_there(p, t))
-			r = close_ticket(p, t,
+			t->pace == p->head.pace && t->updated_unix_ns < before &&
+			!pipeline_is_there(p, t))
+			r = pipeline_close_ticket(p, t,
 				"the process is gone, and no other of its kind has leaked since",
 				err);
 	}
@@ -426,6 +536,8 @@ int pipeline_tick(struct pipeline *p, struct err *err)
 
 	if (p->pace_until_mono_ns && mono > p->pace_until_mono_ns)
 		r = pipeline_set_pace(p, 1, 0, err);
+	if (r == 0)
+		r = pipeline_judge_fleet(p, err);
 	for (size_t i = 0; i < p->n_orders && r == 0; i++) {
 		struct order *o = &p->orders[i];
 
@@ -439,6 +551,8 @@ int pipeline_tick(struct pipeline *p, struct err *err)
 		p->last_housekeeping_mono_ns = mono;
 		head_forget(&p->head, window_start(p, p->head.pace));
 		r = close_forgotten(p, err);
+		if (r == 0)
+			r = watch_forget(&p->watch, now, err);
 		if (r == 0 && now > p->set.retention_ns)
 			r = store_expire(p->store, now - p->set.retention_ns, err);
 	}

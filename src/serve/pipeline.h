@@ -11,12 +11,14 @@
 #include "campaign/campaign.h"
 #include "ingest/head.h"
 #include "localize/localize.h"
-#include "pivot/pivot.h"
+#include "serve/fleet.h"
+#include "serve/watch.h"
 #include "wire/messages.h"
 
 struct pipeline_settings {
 	struct localize_rules localize;
 	uint64_t step_ns, retention_ns;
+	uint64_t hour_ns; /* of the watch over weeks; 3600 s but for tests */
 	uint64_t campaign_duration_ns, campaign_period_bytes, campaign_attempts, campaign_expiry_ns,
 		campaign_per_hour;
 };
@@ -26,7 +28,8 @@ struct pipeline {
 	struct store *store;
 	struct pipeline_settings set;
 	struct head head;
-	struct pivot pivot;
+	struct watch watch;
+	struct fleet fleet;
 	struct ticket *tickets;
 	size_t n_tickets, cap_tickets;
 	struct order *orders;
@@ -38,6 +41,8 @@ struct pipeline {
 must_check int pipeline_init(struct pipeline *p, struct store *store, const struct clock *clock,
 	const struct pipeline_settings *set, struct err *err);
 void pipeline_done(struct pipeline *p);
+/* Before a clean stop: what would have to be learnt anew otherwise. */
+must_check int pipeline_save(struct pipeline *p, struct err *err);
 
 /* What an agent sent. All fill `reply`, whose orders point into `orders` (WIRE_MAX_ORDERS). */
 must_check int pipeline_samples(struct pipeline *p, const struct batch *b, struct reply *reply,
@@ -53,7 +58,7 @@ must_check int pipeline_profile(struct pipeline *p, const struct profile *profil
 must_check int pipeline_set_pace(
 	struct pipeline *p, uint64_t pace, uint64_t seconds, struct err *err);
 
-/* To be called about once a second: expiry of orders, end of the pace, retention. */
+/* To be called about once a second: expiry of orders, end of the pace and of hours, retention. */
 must_check int pipeline_tick(struct pipeline *p, struct err *err);
 
 struct ticket *pipeline_ticket(struct pipeline *p, uint64_t id);

@@ -3,17 +3,17 @@
  * power cut), schema version in user_version.
  */
 #include <errno.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/embedded-private.h"
 #include "store/record.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define RECORD_BYTES 8192u
 
 /* clang-format off */
-static const char schema[] =
+static const char schema_1[] =
 	"CREATE TABLE entity(id INTEGER PRIMARY KEY, host TEXT NOT NULL, boot TEXT NOT NULL,"
 	" pid INTEGER NOT NULL, start INTEGER NOT NULL, component TEXT NOT NULL, version TEXT NOT NULL,"
 	" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, UNIQUE(host, boot, pid, start));"
@@ -24,32 +24,16 @@ static const char schema[] =
 	"CREATE TABLE ticket(id INTEGER PRIMARY KEY, v BLOB NOT NULL);"
 	"CREATE TABLE orders(id INTEGER PRIMARY KEY, v BLOB NOT NULL);"
 	"CREATE TABLE profile(id INTEGER PRIMARY KEY, v BLOB NOT NULL);";
+/* What the watch over hours remembers. Tickets got fields at their end. */
+static const char schema_2[] =
+	"CREATE TABLE chain(id INTEGER PRIMARY KEY, host TEXT NOT NULL, component TEXT NOT NULL,"
+	" entity INTEGER NOT NULL, hour INTEGER NOT NULL, last_seen INTEGER NOT NULL, v BLOB);"
+	"CREATE TABLE hour(chain INTEGER NOT NULL, hour INTEGER NOT NULL, entity INTEGER NOT NULL,"
+	" last_seen INTEGER NOT NULL, bytes REAL, load REAL, bound REAL NOT NULL, born INTEGER NOT NULL,"
+	" PRIMARY KEY(chain, hour)) WITHOUT ROWID;"
+	"CREATE TABLE learnt(kind INTEGER NOT NULL, name TEXT NOT NULL, v BLOB NOT NULL,"
+	" PRIMARY KEY(kind, name)) WITHOUT ROWID;";
 /* clang-format on */
-
-enum statement {
-	SQL_BEGIN,
-	SQL_COMMIT,
-	SQL_ROLLBACK,
-	SQL_SEEN,
-	SQL_SET_SEEN,
-	SQL_NEW_ENTITY,
-	SQL_TOUCH_ENTITY,
-	SQL_FIND_ENTITY,
-	SQL_GET_ENTITY,
-	SQL_EACH_ENTITY,
-	SQL_PUT_STEP,
-	SQL_EACH_STEP,
-	SQL_LAST_PACE,
-	SQL_PUT_TICKET,
-	SQL_PUT_ORDER,
-	SQL_EACH_TICKET,
-	SQL_EACH_ORDER,
-	SQL_PUT_PROFILE,
-	SQL_GET_PROFILE,
-	SQL_EXPIRE_STEPS,
-	SQL_EXPIRE_ENTITIES,
-	SQL_MAX_,
-};
 
 #define SELECT_ENTITY \
 	"SELECT id, host, boot, pid, start, component, version, first_seen, last_seen FROM entity "
@@ -80,15 +64,21 @@ static const char *const sql[SQL_MAX_] = {
 	[SQL_GET_PROFILE] = "SELECT v FROM profile WHERE id = ?1",
 	[SQL_EXPIRE_STEPS] = "DELETE FROM step WHERE t < ?1",
 	[SQL_EXPIRE_ENTITIES] = "DELETE FROM entity WHERE last_seen < ?1",
+	[SQL_PUT_CHAIN] = "UPDATE chain SET entity = ?2, hour = ?3, last_seen = ?4, v = ?5 WHERE "
+			  "id = ?1",
+	[SQL_NEW_CHAIN] = "INSERT INTO chain VALUES(NULL, ?1, ?2, ?3, ?4, ?5, NULL)",
+	[SQL_DROP_CHAIN] = "DELETE FROM chain WHERE id = ?1",
+	[SQL_DROP_HOURS] = "DELETE FROM hour WHERE chain = ?1",
+	[SQL_PUT_HOUR] = "INSERT OR REPLACE INTO hour VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[SQL_EACH_CHAIN] = "SELECT id, host, component, entity, hour, last_seen, v FROM chain",
+	[SQL_EACH_HOUR] =
+		"SELECT chain, hour, entity, last_seen, bytes, load, bound, born FROM hour "
+		"ORDER BY chain, hour",
+	[SQL_PUT_LEARNT] = "INSERT OR REPLACE INTO learnt VALUES(?1, ?2, ?3)",
+	[SQL_EACH_LEARNT] = "SELECT name, v FROM learnt WHERE kind = ?1",
 };
 
-struct store {
-	sqlite3 *db;
-	sqlite3_stmt *st[SQL_MAX_];
-	char path[4096];
-};
-
-static int fail(struct store *s, struct err *err, const char *what)
+int sql_fail(struct store *s, struct err *err, const char *what)
 {
 	int code = sqlite3_extended_errcode(s->db);
 	int r = (code & 0xff) == SQLITE_FULL					       ? -ENOSPC
@@ -101,30 +91,35 @@ static int fail(struct store *s, struct err *err, const char *what)
 static int migrate(struct store *s, struct err *err)
 {
 	sqlite3_stmt *st;
-	char set[64];
+	char after[256];
 	int version = 0;
 
 	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK)
-		return fail(s, err, "cannot read the schema version");
+		return sql_fail(s, err, "cannot read the schema version");
 	if (sqlite3_step(st) == SQLITE_ROW)
 		version = sqlite3_column_int(st, 0);
 	else
 		version = -1;
 	sqlite3_finalize(st);
 	if (version < 0)
-		return fail(s, err, "cannot read the schema version");
+		return sql_fail(s, err, "cannot read the schema version");
 	if (version == SCHEMA_VERSION)
 		return 0;
 	if (version > SCHEMA_VERSION)
 		return err_set(err, -EPROTONOSUPPORT,
 			"%s was written by a newer resin (schema %d, this one knows %d)", s->path,
 			version, SCHEMA_VERSION);
-	snprintf(set, sizeof(set), "PRAGMA user_version = %d", SCHEMA_VERSION);
+	/* Tickets of before are as long as they were then, and what came to their end is zero. */
+	snprintf(after, sizeof(after),
+		"UPDATE ticket SET v = v || zeroblob(%zu - length(v)) WHERE length(v) = %zu;"
+		"PRAGMA user_version = %d",
+		sizeof(struct ticket), offsetof(struct ticket, seen_by), SCHEMA_VERSION);
 	if (sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK ||
-		sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
-		sqlite3_exec(s->db, set, NULL, NULL, NULL) != SQLITE_OK ||
+		(version < 1 && sqlite3_exec(s->db, schema_1, NULL, NULL, NULL) != SQLITE_OK) ||
+		sqlite3_exec(s->db, schema_2, NULL, NULL, NULL) != SQLITE_OK ||
+		sqlite3_exec(s->db, after, NULL, NULL, NULL) != SQLITE_OK ||
 		sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-		return fail(s, err, "cannot make the tables");
+		return sql_fail(s, err, "cannot make the tables");
 	return 0;
 }
 
@@ -152,7 +147,7 @@ int store_open(struct store **ret, const char *dir, struct err *err)
 		    NULL, NULL, NULL) != SQLITE_OK) {
 		r = sqlite3_errcode(s->db) == SQLITE_BUSY
 			? err_set(err, -EBUSY, "%s is in use by another server", s->path)
-			: fail(s, err, "cannot set up the database");
+			: sql_fail(s, err, "cannot set up the database");
 		store_close(s);
 		return r;
 	}
@@ -160,7 +155,7 @@ int store_open(struct store **ret, const char *dir, struct err *err)
 	for (int i = 0; i < SQL_MAX_ && r == 0; i++)
 		if (sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->st[i],
 			    NULL) != SQLITE_OK)
-			r = fail(s, err, "the tables are not as expected");
+			r = sql_fail(s, err, "the tables are not as expected");
 	if (r < 0) {
 		store_close(s);
 		return r;
@@ -180,22 +175,21 @@ struct store *store_close(struct store *s)
 	return NULL;
 }
 
-/* Runs a statement that returns no rows. */
-static int run(struct store *s, enum statement which, struct err *err, const char *what)
+int sql_run(struct store *s, enum statement which, struct err *err, const char *what)
 {
 	int r = sqlite3_step(s->st[which]);
 
 	sqlite3_reset(s->st[which]);
 	sqlite3_clear_bindings(s->st[which]);
-	return r == SQLITE_DONE ? 0 : fail(s, err, what);
+	return r == SQLITE_DONE ? 0 : sql_fail(s, err, what);
 }
 
-static void bind_text(struct store *s, enum statement which, int i, const char *text)
+void sql_bind_text(struct store *s, enum statement which, int i, const char *text)
 {
 	sqlite3_bind_text(s->st[which], i, text, -1, SQLITE_TRANSIENT);
 }
 
-static void bind_u64(struct store *s, enum statement which, int i, uint64_t v)
+void sql_bind_u64(struct store *s, enum statement which, int i, uint64_t v)
 {
 	sqlite3_bind_int64(s->st[which], i, (sqlite3_int64)v);
 }
@@ -206,13 +200,13 @@ int store_last_seq(
 	sqlite3_stmt *st = s->st[SQL_SEEN];
 	int r;
 
-	bind_text(s, SQL_SEEN, 1, host);
-	bind_text(s, SQL_SEEN, 2, boot_id);
+	sql_bind_text(s, SQL_SEEN, 1, host);
+	sql_bind_text(s, SQL_SEEN, 2, boot_id);
 	r = sqlite3_step(st);
 	*ret = r == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
-	return r == SQLITE_ROW || r == SQLITE_DONE ? 0 : fail(s, err, "cannot read");
+	return r == SQLITE_ROW || r == SQLITE_DONE ? 0 : sql_fail(s, err, "cannot read");
 }
 
 int store_last_pace(struct store *s, uint64_t entity_id, uint64_t *ret, struct err *err)
@@ -220,12 +214,12 @@ int store_last_pace(struct store *s, uint64_t entity_id, uint64_t *ret, struct e
 	sqlite3_stmt *st = s->st[SQL_LAST_PACE];
 	int r;
 
-	bind_u64(s, SQL_LAST_PACE, 1, entity_id);
+	sql_bind_u64(s, SQL_LAST_PACE, 1, entity_id);
 	r = sqlite3_step(st);
 	*ret = r == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 1;
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
-	return r == SQLITE_ROW || r == SQLITE_DONE ? 0 : fail(s, err, "cannot read");
+	return r == SQLITE_ROW || r == SQLITE_DONE ? 0 : sql_fail(s, err, "cannot read");
 }
 
 static int find_entity(struct store *s, struct store_entity *e, struct err *err)
@@ -233,16 +227,16 @@ static int find_entity(struct store *s, struct store_entity *e, struct err *err)
 	sqlite3_stmt *st = s->st[SQL_FIND_ENTITY];
 	int r;
 
-	bind_text(s, SQL_FIND_ENTITY, 1, e->host);
-	bind_text(s, SQL_FIND_ENTITY, 2, e->process.boot_id);
-	bind_u64(s, SQL_FIND_ENTITY, 3, e->process.pid);
-	bind_u64(s, SQL_FIND_ENTITY, 4, e->process.start_ticks);
+	sql_bind_text(s, SQL_FIND_ENTITY, 1, e->host);
+	sql_bind_text(s, SQL_FIND_ENTITY, 2, e->process.boot_id);
+	sql_bind_u64(s, SQL_FIND_ENTITY, 3, e->process.pid);
+	sql_bind_u64(s, SQL_FIND_ENTITY, 4, e->process.start_ticks);
 	r = sqlite3_step(st);
 	if (r == SQLITE_ROW)
 		e->id = (uint64_t)sqlite3_column_int64(st, 0);
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
-	return r == SQLITE_ROW || r == SQLITE_DONE ? 0 : fail(s, err, "cannot read");
+	return r == SQLITE_ROW || r == SQLITE_DONE ? 0 : sql_fail(s, err, "cannot read");
 }
 
 static int put_entity(struct store *s, struct store_entity *e, struct err *err)
@@ -254,21 +248,21 @@ static int put_entity(struct store *s, struct store_entity *e, struct err *err)
 	if (r < 0)
 		return r;
 	if (e->id) {
-		bind_u64(s, SQL_TOUCH_ENTITY, 1, e->id);
-		bind_text(s, SQL_TOUCH_ENTITY, 2, e->component);
-		bind_text(s, SQL_TOUCH_ENTITY, 3, e->version);
-		bind_u64(s, SQL_TOUCH_ENTITY, 4, e->last_seen_ns);
-		return run(s, SQL_TOUCH_ENTITY, err, "cannot write an entity");
+		sql_bind_u64(s, SQL_TOUCH_ENTITY, 1, e->id);
+		sql_bind_text(s, SQL_TOUCH_ENTITY, 2, e->component);
+		sql_bind_text(s, SQL_TOUCH_ENTITY, 3, e->version);
+		sql_bind_u64(s, SQL_TOUCH_ENTITY, 4, e->last_seen_ns);
+		return sql_run(s, SQL_TOUCH_ENTITY, err, "cannot write an entity");
 	}
-	bind_text(s, SQL_NEW_ENTITY, 1, e->host);
-	bind_text(s, SQL_NEW_ENTITY, 2, e->process.boot_id);
-	bind_u64(s, SQL_NEW_ENTITY, 3, e->process.pid);
-	bind_u64(s, SQL_NEW_ENTITY, 4, e->process.start_ticks);
-	bind_text(s, SQL_NEW_ENTITY, 5, e->component);
-	bind_text(s, SQL_NEW_ENTITY, 6, e->version);
-	bind_u64(s, SQL_NEW_ENTITY, 7, e->first_seen_ns);
-	bind_u64(s, SQL_NEW_ENTITY, 8, e->last_seen_ns);
-	r = run(s, SQL_NEW_ENTITY, err, "cannot write an entity");
+	sql_bind_text(s, SQL_NEW_ENTITY, 1, e->host);
+	sql_bind_text(s, SQL_NEW_ENTITY, 2, e->process.boot_id);
+	sql_bind_u64(s, SQL_NEW_ENTITY, 3, e->process.pid);
+	sql_bind_u64(s, SQL_NEW_ENTITY, 4, e->process.start_ticks);
+	sql_bind_text(s, SQL_NEW_ENTITY, 5, e->component);
+	sql_bind_text(s, SQL_NEW_ENTITY, 6, e->version);
+	sql_bind_u64(s, SQL_NEW_ENTITY, 7, e->first_seen_ns);
+	sql_bind_u64(s, SQL_NEW_ENTITY, 8, e->last_seen_ns);
+	r = sql_run(s, SQL_NEW_ENTITY, err, "cannot write an entity");
 	if (r == 0)
 		e->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
 	return r;
@@ -282,13 +276,13 @@ static int put_step(
 
 	if (r < 0)
 		return err_set(err, r, "a step does not fit");
-	bind_u64(s, SQL_PUT_STEP, 1, entity_id);
-	bind_u64(s, SQL_PUT_STEP, 2, step->pace);
-	bind_u64(s, SQL_PUT_STEP, 3, step->unix_ns);
-	bind_u64(s, SQL_PUT_STEP, 4, step->step_ns);
+	sql_bind_u64(s, SQL_PUT_STEP, 1, entity_id);
+	sql_bind_u64(s, SQL_PUT_STEP, 2, step->pace);
+	sql_bind_u64(s, SQL_PUT_STEP, 3, step->unix_ns);
+	sql_bind_u64(s, SQL_PUT_STEP, 4, step->step_ns);
 	sqlite3_bind_blob(
 		s->st[SQL_PUT_STEP], 5, b.data ? b.data : "", (int)b.len, SQLITE_TRANSIENT);
-	return run(s, SQL_PUT_STEP, err, "cannot write a step");
+	return sql_run(s, SQL_PUT_STEP, err, "cannot write a step");
 }
 
 static int append(struct store *s, const struct batch *e, struct store_entity **entities,
@@ -308,10 +302,19 @@ static int append(struct store *s, const struct batch *e, struct store_entity **
 	}
 	if (r < 0)
 		return r;
-	bind_text(s, SQL_SET_SEEN, 1, e->host);
-	bind_text(s, SQL_SET_SEEN, 2, e->boot_id);
-	bind_u64(s, SQL_SET_SEEN, 3, e->seq);
-	return run(s, SQL_SET_SEEN, err, "cannot write");
+	sql_bind_text(s, SQL_SET_SEEN, 1, e->host);
+	sql_bind_text(s, SQL_SET_SEEN, 2, e->boot_id);
+	sql_bind_u64(s, SQL_SET_SEEN, 3, e->seq);
+	return sql_run(s, SQL_SET_SEEN, err, "cannot write");
+}
+
+int sql_end(struct store *s, int r, struct err *err)
+{
+	if (r == 0)
+		r = sql_run(s, SQL_COMMIT, err, "cannot commit");
+	if (r != 0 && sql_run(s, SQL_ROLLBACK, NULL, "") < 0)
+		return err_set(err, -EIO, "cannot roll back in %s", s->path);
+	return r;
 }
 
 int store_append(struct store *s, const struct batch *e, struct store_entity **entities,
@@ -324,22 +327,19 @@ int store_append(struct store *s, const struct batch *e, struct store_entity **e
 		return err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++)
 		fresh[i] = !entities[i]->id;
-	r = run(s, SQL_BEGIN, err, "cannot begin");
+	r = sql_run(s, SQL_BEGIN, err, "cannot begin");
 	if (r < 0)
 		return r;
 	r = append(s, e, entities, steps, n, err);
-	if (r == 0)
-		r = run(s, SQL_COMMIT, err, "cannot commit");
+	r = sql_end(s, r, err);
 	/* An id that was given in a transaction that is undone is nobody's. */
 	for (size_t i = 0; i < n && r != 0; i++)
 		if (fresh[i])
 			entities[i]->id = 0;
-	if (r != 0 && run(s, SQL_ROLLBACK, NULL, "") < 0)
-		return err_set(err, -EIO, "cannot roll back in %s", s->path);
 	return r;
 }
 
-static void copy_text(sqlite3_stmt *st, int column, char *to, size_t size)
+void sql_copy_text(sqlite3_stmt *st, int column, char *to, size_t size)
 {
 	const char *v = (const char *)sqlite3_column_text(st, column);
 
@@ -349,18 +349,17 @@ static void copy_text(sqlite3_stmt *st, int column, char *to, size_t size)
 static void read_entity(sqlite3_stmt *st, struct store_entity *e)
 {
 	*e = (struct store_entity){.id = (uint64_t)sqlite3_column_int64(st, 0)};
-	copy_text(st, 1, e->host, sizeof(e->host));
-	copy_text(st, 2, e->process.boot_id, sizeof(e->process.boot_id));
+	sql_copy_text(st, 1, e->host, sizeof(e->host));
+	sql_copy_text(st, 2, e->process.boot_id, sizeof(e->process.boot_id));
 	e->process.pid = (uint32_t)sqlite3_column_int64(st, 3);
 	e->process.start_ticks = (uint64_t)sqlite3_column_int64(st, 4);
-	copy_text(st, 5, e->component, sizeof(e->component));
-	copy_text(st, 6, e->version, sizeof(e->version));
+	sql_copy_text(st, 5, e->component, sizeof(e->component));
+	sql_copy_text(st, 6, e->version, sizeof(e->version));
 	e->first_seen_ns = (uint64_t)sqlite3_column_int64(st, 7);
 	e->last_seen_ns = (uint64_t)sqlite3_column_int64(st, 8);
 }
 
-/* Steps through the rows of a query that is already bound. */
-static int each_row(struct store *s, enum statement which, int (*row)(void *arg, sqlite3_stmt *st),
+int sql_each_row(struct store *s, enum statement which, int (*row)(void *arg, sqlite3_stmt *st),
 	void *arg, struct err *err)
 {
 	sqlite3_stmt *st = s->st[which];
@@ -371,7 +370,7 @@ static int each_row(struct store *s, enum statement which, int (*row)(void *arg,
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
 	if (r == 0 && step != SQLITE_DONE)
-		r = fail(s, err, "cannot read");
+		r = sql_fail(s, err, "cannot read");
 	else if (r < 0 && err && !err->code)
 		err_set(err, r, "a record in %s is malformed", s->path);
 	return r;
@@ -396,8 +395,8 @@ int store_each_entity(
 {
 	struct entity_arg a = {fn, arg};
 
-	bind_u64(s, SQL_EACH_ENTITY, 1, since_ns);
-	return each_row(s, SQL_EACH_ENTITY, on_entity, &a, err);
+	sql_bind_u64(s, SQL_EACH_ENTITY, 1, since_ns);
+	return sql_each_row(s, SQL_EACH_ENTITY, on_entity, &a, err);
 }
 
 static int on_one_entity(void *arg, sqlite3_stmt *st)
@@ -411,8 +410,8 @@ int store_get_entity(struct store *s, uint64_t id, struct store_entity *ret, str
 	struct store_entity e = {0};
 	int r;
 
-	bind_u64(s, SQL_GET_ENTITY, 1, id);
-	r = each_row(s, SQL_GET_ENTITY, on_one_entity, &e, err);
+	sql_bind_u64(s, SQL_GET_ENTITY, 1, id);
+	r = sql_each_row(s, SQL_GET_ENTITY, on_one_entity, &e, err);
 	if (r < 0)
 		return r;
 	if (!e.id)
@@ -447,10 +446,10 @@ int store_each_step(struct store *s, uint64_t entity_id, uint64_t pace, uint64_t
 {
 	struct step_arg a = {fn, arg, entity_id, pace};
 
-	bind_u64(s, SQL_EACH_STEP, 1, entity_id);
-	bind_u64(s, SQL_EACH_STEP, 2, pace);
-	bind_u64(s, SQL_EACH_STEP, 3, since_ns);
-	return each_row(s, SQL_EACH_STEP, on_step, &a, err);
+	sql_bind_u64(s, SQL_EACH_STEP, 1, entity_id);
+	sql_bind_u64(s, SQL_EACH_STEP, 2, pace);
+	sql_bind_u64(s, SQL_EACH_STEP, 3, since_ns);
+	return sql_each_row(s, SQL_EACH_STEP, on_step, &a, err);
 }
 
 /* Tickets and orders are few and small: the struct itself, with its size as the version. A later
@@ -461,11 +460,11 @@ static int put_struct(struct store *s, enum statement which, uint64_t *id, const
 	int r;
 
 	if (*id)
-		bind_u64(s, which, 1, *id);
+		sql_bind_u64(s, which, 1, *id);
 	else
 		sqlite3_bind_null(s->st[which], 1);
 	sqlite3_bind_blob(s->st[which], 2, p, (int)n, SQLITE_TRANSIENT);
-	r = run(s, which, err, "cannot write");
+	r = sql_run(s, which, err, "cannot write");
 	if (r == 0 && !*id)
 		*id = (uint64_t)sqlite3_last_insert_rowid(s->db);
 	return r;
@@ -515,14 +514,14 @@ int store_each_ticket(struct store *s, store_ticket_fn fn, void *arg, struct err
 {
 	struct record_arg a = {.ticket = fn, .arg = arg};
 
-	return each_row(s, SQL_EACH_TICKET, on_ticket, &a, err);
+	return sql_each_row(s, SQL_EACH_TICKET, on_ticket, &a, err);
 }
 
 int store_each_order(struct store *s, store_order_fn fn, void *arg, struct err *err)
 {
 	struct record_arg a = {.order = fn, .arg = arg};
 
-	return each_row(s, SQL_EACH_ORDER, on_order, &a, err);
+	return sql_each_row(s, SQL_EACH_ORDER, on_order, &a, err);
 }
 
 int store_put_profile(struct store *s, const void *p, size_t n, uint64_t *ret_id, struct err *err)
@@ -530,7 +529,7 @@ int store_put_profile(struct store *s, const void *p, size_t n, uint64_t *ret_id
 	int r;
 
 	sqlite3_bind_blob(s->st[SQL_PUT_PROFILE], 1, p, (int)n, SQLITE_TRANSIENT);
-	r = run(s, SQL_PUT_PROFILE, err, "cannot write a profile");
+	r = sql_run(s, SQL_PUT_PROFILE, err, "cannot write a profile");
 	if (r == 0)
 		*ret_id = (uint64_t)sqlite3_last_insert_rowid(s->db);
 	return r;
@@ -543,20 +542,20 @@ static int on_profile(void *arg, sqlite3_stmt *st)
 
 int store_get_profile(struct store *s, uint64_t id, struct buf *ret, struct err *err)
 {
-	bind_u64(s, SQL_GET_PROFILE, 1, id);
-	return each_row(s, SQL_GET_PROFILE, on_profile, ret, err);
+	sql_bind_u64(s, SQL_GET_PROFILE, 1, id);
+	return sql_each_row(s, SQL_GET_PROFILE, on_profile, ret, err);
 }
 
 int store_expire(struct store *s, uint64_t before_ns, struct err *err)
 {
 	int r;
 
-	bind_u64(s, SQL_EXPIRE_STEPS, 1, before_ns);
-	r = run(s, SQL_EXPIRE_STEPS, err, "cannot drop old steps");
+	sql_bind_u64(s, SQL_EXPIRE_STEPS, 1, before_ns);
+	r = sql_run(s, SQL_EXPIRE_STEPS, err, "cannot drop old steps");
 	if (r < 0)
 		return r;
-	bind_u64(s, SQL_EXPIRE_ENTITIES, 1, before_ns);
-	return run(s, SQL_EXPIRE_ENTITIES, err, "cannot drop old entities");
+	sql_bind_u64(s, SQL_EXPIRE_ENTITIES, 1, before_ns);
+	return sql_run(s, SQL_EXPIRE_ENTITIES, err, "cannot drop old entities");
 }
 
 uint64_t store_bytes(struct store *s)

@@ -80,6 +80,48 @@ must_check int store_put_profile(
 	struct store *s, const void *p, size_t n, uint64_t *ret_id, struct err *err);
 must_check int store_get_profile(struct store *s, uint64_t id, struct buf *ret, struct err *err);
 
+/* A chain of lives: successive processes of one component on one host, as the watch over hours
+ * knows them. `state` holds all hours up to `hour`; later ones are kept one by one. */
+struct store_chain {
+	uint64_t id; /* 0: new; gets one */
+	char host[HOST_NAME_MAX_BYTES];
+	char component[256];
+	uint64_t entity_id, hour, last_seen_ns;
+	const void *state; /* NULL: as it was */
+	size_t state_bytes;
+};
+
+struct store_hour {
+	uint64_t chain_id, hour, entity_id, last_seen_ns;
+	double bytes, load; /* NAN: none */
+	double limit_bytes; /* 0: none is known */
+	bool born;	    /* the process began where it could be seen */
+};
+
+enum store_learnt_kind { STORE_NORM = 1, STORE_ANOMALY = 2, STORE_VERSIONS = 3 };
+
+struct store_learnt {
+	enum store_learnt_kind kind;
+	const char *name;
+	const void *v;
+	size_t n;
+};
+
+/* All in one transaction. hours[i] belongs to chains[i], comes after its state, and gets its
+ * chain_id; 0 is no hour. */
+must_check int store_put_hours(struct store *s, struct store_chain *const *chains,
+	struct store_hour *hours, size_t n, const struct store_learnt *learnt, size_t n_learnt,
+	struct err *err);
+must_check int store_drop_chains(struct store *s, const uint64_t *ids, size_t n, struct err *err);
+typedef int (*store_chain_fn)(void *arg, const struct store_chain *c);
+typedef int (*store_hour_fn)(void *arg, const struct store_hour *h);
+typedef int (*store_learnt_fn)(void *arg, const char *name, const void *v, size_t n);
+must_check int store_each_chain(struct store *s, store_chain_fn fn, void *arg, struct err *err);
+/* By chain, then by hour. */
+must_check int store_each_hour(struct store *s, store_hour_fn fn, void *arg, struct err *err);
+must_check int store_each_learnt(struct store *s, enum store_learnt_kind kind, store_learnt_fn fn,
+	void *arg, struct err *err);
+
 /* Drops what is older. */
 must_check int store_expire(struct store *s, uint64_t before_ns, struct err *err);
 /* Size of the files. */

@@ -1,5 +1,6 @@
 #include "ticket/evidence.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool is_system_library(const char *module)
@@ -126,6 +127,69 @@ void evidence_suspect(struct json *j, const struct suspect *s)
 	json_object_end(j);
 }
 
+static void put_bytes(struct json *j, const char *key, double v)
+{
+	json_kv(j, u64, key, v > 0 ? (uint64_t)fmin(v, 0x1p63) : 0);
+}
+
+static void put_forecast(struct json *j, const struct forecast *f)
+{
+	json_key(j, "forecast");
+	if (!f->known) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	put_bytes(j, "limit_bytes", f->limit_bytes);
+	json_kv(j, double, "hours", f->hours); /* not finite becomes null */
+	json_kv(j, double, "hours_low", f->hours_lo);
+	json_kv(j, double, "hours_high", f->hours_hi);
+	json_kv(j, double, "coverage", 0.8);
+	json_object_end(j);
+}
+
+void evidence_detection_fields(struct json *j, const struct detection *d)
+{
+	json_kv(j, string, "verdict", detection_verdict_name(d->verdict));
+	json_kv(j, string, "behaviour", behaviour_kind_name(d->behaviour));
+	json_kv(j, string, "pattern", pattern_name(d->pattern));
+	json_kv(j, time, "start", d->start_ns);
+	json_kv(j, time, "end", d->end_ns);
+	json_kv(j, time, "first_alarm", d->first_alarm_ns);
+	put_bytes(j, "size_bytes", d->size_bytes);
+	put_bytes(j, "growth_bytes", d->growth_bytes);
+	json_kv(j, double, "rate_bytes_per_hour", d->bytes_per_hour);
+	json_kv(j, double, "rate_bytes_per_hour_low", d->bytes_per_hour_lo);
+	json_kv(j, double, "rate_bytes_per_hour_high", d->bytes_per_hour_hi);
+	json_kv(j, double, "severity", d->severity);
+	put_forecast(j, &d->forecast);
+	json_key(j, "reasons");
+	json_array(j);
+	for (size_t i = 0; i < d->n_reasons; i++)
+		json_string(j, d->reason[i]);
+	json_array_end(j);
+}
+
+static void put_fleet(struct json *j, const struct fleet_evidence *f)
+{
+	json_key(j, "fleet");
+	if (!f->hosts) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kv(j, u64, "hosts", f->hosts);
+	json_kv(j, u64, "edge_bytes", f->edge_bytes);
+	json_kv(j, u64, "hosts_above", f->count);
+	json_kv(j, double, "hosts_expected", f->expected);
+	json_kv(j, double, "z", f->z);
+	json_kv(j, time, "since", f->since_unix_ns);
+	json_kv(j, double, "growth_bytes_per_day", f->growth_bytes_per_day);
+	json_kv(j, string, "version", f->version[0] ? f->version : NULL);
+	json_kv(j, string, "version_before", f->before[0] ? f->before : NULL);
+	json_object_end(j);
+}
+
 void evidence_order(struct json *j, const struct order *o)
 {
 	json_object(j);
@@ -157,6 +221,16 @@ void evidence_ticket_fields(struct json *j, const struct ticket *t)
 	json_kv(j, u64, "pace", t->pace);
 	json_kv(j, u64, "attempts", t->attempts);
 	json_kv(j, string, "note", t->note);
+	json_kv(j, string, "seen_by", ticket_seen_by_name(t->seen_by));
 	json_key(j, "suspect");
 	evidence_suspect(j, &t->suspect);
+	json_key(j, "detection");
+	if (t->detection.n_reasons) {
+		json_object(j);
+		evidence_detection_fields(j, &t->detection);
+		json_object_end(j);
+	} else {
+		json_null(j);
+	}
+	put_fleet(j, &t->fleet);
 }

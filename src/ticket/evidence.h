@@ -6,6 +6,7 @@
 #define RESIN_TICKET_EVIDENCE_H
 
 #include "base/json.h"
+#include "model/detection.h"
 #include "model/finding.h"
 #include "model/order.h"
 #include "model/suspect.h"
@@ -15,6 +16,8 @@
 void evidence_diagnosis(struct json *j, const struct profile *p, const struct diagnosis *d);
 /* The verdict on a series, one object. */
 void evidence_suspect(struct json *j, const struct suspect *s);
+/* What weeks of hours say, without brackets: from "verdict" to "reasons". */
+void evidence_detection_fields(struct json *j, const struct detection *d);
 /* The fields of a ticket, without brackets. */
 void evidence_ticket_fields(struct json *j, const struct ticket *t);
 /* The fields of an order that people may see (not its nonce), one object. */

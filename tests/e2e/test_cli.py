@@ -11,7 +11,7 @@ import pytest
 
 from conftest import NOBODY, ROOT, needs_root, run_cli
 
-COMMANDS = ["check", "diagnose", "detect", "explain", "top", "status", "ticket", "server", "demo", "version", "help"]
+COMMANDS = ["check", "diagnose", "detect", "explain", "top", "fleet", "status", "ticket", "server", "demo", "version", "help"]
 
 
 def run(parts, *args, **kw):
@@ -55,7 +55,8 @@ def test_manual_of_the_configuration_names_every_key(parts):
     ["top", "extra"], ["ticket"], ["ticket", "show"], ["ticket", "show", "x"], ["ticket", "lst"],
     ["status", "extra"], ["server", "extra"], ["demo", "extra"], ["detect"], ["detect", "--query=x"],
     ["detect", "--prometheus=x"], ["detect", "f", "--hour=1"], ["detect", "f", "--format=xml"],
-    ["detect", "f", "--load=x"], ["explain"], ["explain", "f", "--json"]])
+    ["detect", "f", "--load=x"], ["explain"], ["explain", "f", "--json"],
+    ["explain", "--ticket=0"], ["explain", "--ticket=1", "f"], ["fleet", "x"], ["fleet", "--limit=0"]])
 def test_wrong_use(args, parts):
     r = run(parts, *args)
     assert r.returncode == 2 and r.stdout == ""
@@ -71,7 +72,7 @@ def test_version_and_check(parts):
     assert {i["name"] for i in c["items"]} >= {"architecture", "ptrace", "helper", "probe"}
 
 
-@pytest.mark.parametrize("args", [["status"], ["top"], ["ticket", "list"], ["demo"]])
+@pytest.mark.parametrize("args", [["status"], ["top"], ["fleet"], ["explain", "--ticket=1"], ["ticket", "list"], ["demo"]])
 def test_no_server(args, parts):
     r = run(parts, *args, "--server=http://127.0.0.1:1")
     assert r.returncode == 3 and "no answer from" in r.stderr and "resin server" in r.stderr

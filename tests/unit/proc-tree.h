@@ -13,6 +13,7 @@ static inline void proc_tree_make(struct folder *f)
 	folder_make(f);
 	folder_write(f, "sys/kernel/random/boot_id", BOOT "\n");
 	folder_write(f, "uptime", "1 1\n");
+	folder_write(f, "meminfo", "MemTotal:       24684092 kB\nMemFree:         3364776 kB\n");
 	folder_write(f, "self-made/stat", "not a process");
 }
 

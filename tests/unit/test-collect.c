@@ -143,6 +143,7 @@ static void sampler_measures(void **state)
 	assert_int_equal(s->values[METRIC_FAULTS], 130);
 	assert_true(s->values[METRIC_CPU] ==
 		33 * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK)));
+	assert_true(s->values[METRIC_LIMIT] == UINT64_C(24684092) << 10);
 	next = tick(&h);
 	assert_true(next.seq == b.seq + 1);
 	host_close(&h);

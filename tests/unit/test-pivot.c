@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "pivot/anomaly.h"
+#include "pivot/contrast.h"
 #include "pivot/pivot.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -581,6 +582,36 @@ static void a_state_that_came_back_goes_on(void **state)
 }
 
 /* Two versions for a week under one daily load; the last verdict. */
+static void growth_is_contrasted(void **state)
+{
+	double fresh[20], old[20], same[20];
+	struct contrast_verdict v;
+	struct contrast c;
+
+	contrast_init(&c);
+	for (unsigned h = 0; h < CONTRAST_HOURS; h++) {
+		for (unsigned i = 0; i < 20; i++) {
+			fresh[i] = 5 + 0.1 * i;
+			old[i] = i;
+			same[i] = 3;
+		}
+		v = (struct contrast_verdict){.outcome = CONTRAST_EQUAL};
+		contrast_growth(&c, fresh, 20, same, 20, &v);
+		assert_int_equal(
+			v.outcome, h + 1 < CONTRAST_HOURS ? CONTRAST_EQUAL : CONTRAST_GROWING);
+		assert_true(v.z_growth > 5 && v.growth > 2);
+	}
+	/* In the middle of the others; all equal; too few. */
+	v = (struct contrast_verdict){.outcome = CONTRAST_EQUAL};
+	contrast_growth(&c, fresh, 20, old, 20, &v);
+	assert_true(fabs(v.z_growth) < 3);
+	assert_int_equal(c.growth_hours, 0);
+	contrast_growth(&c, same, 10, same + 10, 10, &v);
+	assert_true(v.z_growth == 0);
+	contrast_growth(&c, fresh, 7, same, 20, &v);
+	assert_int_equal(v.outcome, CONTRAST_EQUAL);
+}
+
 static struct contrast_verdict versions(
 	size_t fresh, size_t old, double pct, double apart, unsigned *ret_growing)
 {
@@ -680,6 +711,7 @@ int main(void)
 		cmocka_unit_test(a_state_that_came_back_goes_on),
 		cmocka_unit_test(versions_are_held_against_each_other),
 		cmocka_unit_test(ties_are_equal),
+		cmocka_unit_test(growth_is_contrasted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@ static const struct pipeline_settings settings = {
 		.min_growth_share = 0},
 	.step_ns = 120 * SECOND,
 	.retention_ns = 86400 * SECOND,
+	.hour_ns = 3600 * SECOND,
 	.campaign_duration_ns = 1200 * SECOND,
 	.campaign_period_bytes = 512u << 10,
 	.campaign_attempts = 2,
