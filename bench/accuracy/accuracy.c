@@ -1,7 +1,8 @@
 /*
- * How accurate resin's detector is, beside the published ones: on fleets with known truth, and on
- * a recorded background with leaks added. Measures and exits 0, whatever the goals say; 2 when it
- * was called wrongly, 3 when it could not. bench/accuracy/run.sh compiles and runs it.
+ * How accurate resin's detector is, beside the published ones: on fleets with known truth, on
+ * recorded series of real programs, and on a recorded background with leaks added. Measures and
+ * exits 0, whatever the goals say; 2 when it was called wrongly, 3 when it could not.
+ * bench/accuracy/run.sh compiles and runs it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "curve.h"
+#include "recorded.h"
 #include "study.h"
 #include "synthetic.h"
 
@@ -24,7 +26,7 @@
 
 static const char usage[] =
 	"usage: run.sh [--trace FILE] [--seed N] [--fleets N] [--tuning] [--by-fleet] [--jobs N]\n"
-	"              [--write FILE] [--csv DIR] [--svg FILE]\n"
+	"              [--recorded DIR] [--series] [--write FILE] [--csv DIR] [--svg FILE]\n"
 	"\n"
 	"  --trace FILE  the recorded background: time,host,component,process,bytes,limit_bytes;\n"
 	"                without it the peers are not checked and the trade-off is left out\n"
@@ -33,14 +35,17 @@ static const char usage[] =
 	"  --tuning      the behaviours and leaks that the detector was made with, not the held out\n"
 	"  --by-fleet    bootstrap over components instead of entities: wider, as hosts are alike\n"
 	"  --jobs N      processes (as many as there are cores); no figure depends on it\n"
+	"  --recorded DIR\n"
+	"                recorded series of real programs (bench/accuracy/recorded)\n"
+	"  --series      also prints what resin made of each recorded series\n"
 	"  --write FILE  also writes the tables into FILE, between its marks\n"
 	"  --csv DIR     also writes the trade-off to DIR/accuracy-curve.csv\n"
 	"  --svg FILE    also draws the trade-off\n";
 
 struct options {
 	struct study_options study;
-	bool by_fleet;
-	const char *trace, *write, *csv, *svg;
+	bool by_fleet, series;
+	const char *trace, *recorded, *write, *csv, *svg;
 };
 
 static int parse_number(const char *name, const char *text, uint64_t max, uint64_t *ret)
@@ -74,6 +79,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{"jobs", required_argument, NULL, 'j'}, {"tuning", no_argument, NULL, 'u'},
 		{"by-fleet", no_argument, NULL, 'b'}, {"write", required_argument, NULL, 'w'},
 		{"csv", required_argument, NULL, 'c'}, {"svg", required_argument, NULL, 'v'},
+		{"recorded", required_argument, NULL, 'r'}, {"series", no_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	uint64_t fleets = FLEETS_DEFAULT, jobs = cores();
 	int c;
@@ -110,6 +116,12 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'v':
 			o->svg = optarg;
 			break;
+		case 'r':
+			o->recorded = optarg;
+			break;
+		case 'e':
+			o->series = true;
+			break;
 		case 'h':
 			return 1;
 		default:
@@ -123,6 +135,10 @@ static int parse(int argc, char **argv, struct options *o)
 	if (optind < argc || fleets < 2 || !jobs) {
 		fprintf(stderr, "accuracy: %s\n",
 			optind < argc ? "too many arguments" : "--fleets from 2, --jobs from 1");
+		return -1;
+	}
+	if (!o->recorded) {
+		fputs("accuracy: no --recorded; bench/accuracy/run.sh gives it\n", stderr);
 		return -1;
 	}
 	if (!o->trace && (o->csv || o->svg)) {
@@ -234,7 +250,24 @@ static void goal(FILE *f, bool met, const char *format, ...)
 	fputc('\n', f);
 }
 
-static void report_goals(FILE *f, const struct synthetic_result *s, const struct curve_result *c)
+static void report_recorded_goals(FILE *f, const struct recorded_result *r)
+{
+	static const char *const of[] = {"recorded programs", "those held out of tuning"};
+
+	for (size_t k = 0; k < 2; k++) {
+		goal(f, r->found[k] == r->leaks[k], "every leak found (%s): %zu of %zu", of[k],
+			r->found[k], r->leaks[k]);
+		goal(f, !r->false_alarms[k], "no false alarm (%s): %zu in %.0f entity-weeks", of[k],
+			r->false_alarms[k], r->clean_weeks[k]);
+	}
+	goal(f, !r->better,
+		"in no recorded program worse than a comparator with as many false alarms in all: "
+		"of %zu comparisons %zu worse",
+		r->compared, r->better);
+}
+
+static void report_goals(FILE *f, const struct synthetic_result *s, const struct recorded_result *r,
+	const struct curve_result *c)
 {
 	fputs("### Goals\n\n", f);
 	for (size_t o = 0; o < ORACLES; o++) {
@@ -255,6 +288,7 @@ static void report_goals(FILE *f, const struct synthetic_result *s, const struct
 	goal(f, s->false_per_10000 <= 1,
 		"at most 1 false alarm in 10,000 entity-weeks: %.2f, at most %.2f with 95 %%",
 		s->false_per_10000, s->false_per_10000_upper);
+	report_recorded_goals(f, r);
 	if (!c) {
 		fputs("- **not measured**: the recorded background (no --trace)\n\n", f);
 		return;
@@ -290,6 +324,18 @@ static int run_synthetic(FILE *f, const struct options *o, struct synthetic_resu
 	return 0;
 }
 
+static int run_recorded(FILE *f, const struct options *o, struct recorded_result *ret)
+{
+	struct recorded *r = recorded_run(o->recorded);
+
+	if (!r)
+		return -1;
+	fputs("### Recorded programs\n\n", f);
+	recorded_report(r, o->series, f, ret);
+	recorded_free(r);
+	return 0;
+}
+
 static int run_curve(FILE *f, const struct options *o, struct curve_result *ret)
 {
 	struct curve *c = curve_run(o->trace, o->study.seed);
@@ -314,6 +360,7 @@ int main(int argc, char **argv)
 {
 	struct options o = {.trace = NULL};
 	struct synthetic_result synthetic;
+	struct recorded_result recorded;
 	struct curve_result curve;
 	char *page = NULL;
 	size_t size = 0;
@@ -338,9 +385,11 @@ int main(int argc, char **argv)
 	else
 		fputs("### The recorded background\n\n**Left out: no --trace was given.**\n\n", f);
 	if (!rc)
+		rc = run_recorded(f, &o, &recorded);
+	if (!rc)
 		rc = run_synthetic(f, &o, &synthetic);
 	if (!rc)
-		report_goals(f, &synthetic, o.trace ? &curve : NULL);
+		report_goals(f, &synthetic, &recorded, o.trace ? &curve : NULL);
 	fclose(f);
 	if (!rc) {
 		fputs(page, stdout);

@@ -34,8 +34,8 @@ for c in "$src"/localize/*.c "$src"/base/units.c; do
 	$cc $flags -Wno-unused-parameter -I"$src" -c -o "$tmp/$(basename "$c" .c).o" "$c" || exit 3
 done
 ar rcs "$tmp/localize.a" "$tmp"/*.o
-compile accuracy accuracy.c compare.c curve.c generate.c interval.c ours.c peers.c sheet.c \
-	study.c synthetic.c trace.c "$tmp/localize.a"
+compile accuracy accuracy.c alarms.c compare.c curve.c generate.c interval.c ours.c peers.c \
+	recorded.c recording.c sheet.c study.c synthetic.c trace.c "$tmp/localize.a"
 
 if [ "$trace" ]; then
 	compile check-peers check-peers.c peers.c trace.c
@@ -47,5 +47,5 @@ if [ "$trace" ]; then
 		exit "$rc"
 	fi
 fi
-"$tmp/accuracy" "$@" || rc=$?
+"$tmp/accuracy" --recorded "$here/recorded" "$@" || rc=$?
 exit "$rc"

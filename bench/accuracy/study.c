@@ -1,7 +1,6 @@
 #include "study.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,18 +16,6 @@
 #define HOSTS 10u
 #define HOSTS_LARGE 60u
 #define LARGE_EVERY 10u
-
-/*
- * Thresholds are told apart by their 18 highest bits, 0.2 %: then how many alarms a threshold lets
- * through is kept for all of them at once, exactly.
- */
-#define LADDER_BITS 18u
-#define LADDER_STEPS (1u << LADDER_BITS)
-
-/* Per job and detector: the alarms at threshold i are the sum of rung[0..i]. */
-struct ladder {
-	int32_t rung[LADDER_STEPS];
-};
 
 const struct peer *study_detector(size_t d)
 {
@@ -72,92 +59,7 @@ bool study_has(const struct study *s, int behaviour, int leak)
 	return false;
 }
 
-/* --- thresholds ----------------------------------------------------------------------------- */
-
-/* The order of floats as the order of integers. */
-static uint32_t ladder_step(float score)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &score, sizeof(bits));
-	bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-	return bits >> (32 - LADDER_BITS);
-}
-
-/* The least score of a step: score >= ladder_value(i) just where ladder_step(score) >= i. */
-static float ladder_value(uint32_t step)
-{
-	uint32_t bits = step << (32 - LADDER_BITS);
-	float v;
-
-	bits = bits & 0x80000000u ? bits & ~0x80000000u : ~bits;
-	memcpy(&v, &bits, sizeof(v));
-	return v;
-}
-
-/*
- * An alarm begins at hour h where the threshold is above the best of the hours before, as far as
- * they are merged, and not above that of h: so every hour is a range of thresholds.
- */
-static void ladder_count(struct ladder *l, const float *score, size_t from, size_t to)
-{
-	for (size_t h = from; h < to; h++) {
-		float before = -INFINITY;
-
-		for (size_t i = h; i > from && h - i < STUDY_MERGE_HOURS; i--)
-			before = fmaxf(before, score[i - 1]);
-		if (score[h] > before) {
-			l->rung[ladder_step(before) + 1]++;
-			l->rung[ladder_step(score[h]) + 1]--;
-		}
-	}
-}
-
-/*
- * The threshold whose alarms come nearest to so many, of two: the lowest from which on there are
- * no more, and the one below. Scores that have a highest value may have either far away. (Lower
- * still, alarms grow together and become fewer again.)
- */
-static float ladder_match(
-	const struct ladder *l, size_t jobs, size_t detectors, size_t d, long alarms)
-{
-	uint32_t lowest = ladder_step(-INFINITY) + 1, highest = ladder_step(INFINITY);
-	uint32_t best = lowest;
-	long count = 0, more = LONG_MAX, fewer = 0;
-
-	for (uint32_t i = 0; i <= highest; i++) {
-		for (size_t j = 0; j < jobs; j++)
-			count += l[j * detectors + d].rung[i];
-		if (i >= lowest && count > alarms) {
-			best = i + 1;
-			more = count;
-		}
-		if (i == best)
-			fewer = count;
-	}
-	return ladder_value(more - alarms < alarms - fewer ? best - 1 : best);
-}
-
 /* --- one fleet ------------------------------------------------------------------------------ */
-
-static struct outcome judge(
-	const float *score, size_t hours, size_t from, size_t leak_start, float threshold)
-{
-	struct outcome r = {0, 0};
-	size_t last = SIZE_MAX;
-
-	for (size_t h = from; h < leak_start; h++) {
-		if (!(score[h] >= threshold))
-			continue;
-		r.alarms += last == SIZE_MAX || h - last > STUDY_MERGE_HOURS;
-		last = h;
-	}
-	/* An alarm that stands since before the leak does not announce it. */
-	for (size_t h = leak_start > from ? leak_start : from; h < hours && !r.delay; h++)
-		if (score[h] >= threshold && !(h > from && score[h - 1] >= threshold))
-			r.delay = (uint16_t)(h + 1 - leak_start);
-	return r;
-}
 
 static uint16_t oracle_delay(size_t hour, size_t leak_start)
 {
@@ -192,8 +94,8 @@ static void run_fleet(struct study *s, const struct fleet_plan *f, uint32_t numb
 		for (size_t e = 0; e < g.n_entities; e++) {
 			size_t start = g.entity[e].leak_start;
 
-			*outcome_at(s, f->first + e, d, setting) = judge(score + e * hours, hours,
-				p->train_hours, start, s->threshold[d][setting]);
+			*outcome_at(s, f->first + e, d, setting) = alarms_judge(score + e * hours,
+				hours, p->train_hours, start, s->threshold[d][setting]);
 			if (setting == SETTING_PUBLISHED)
 				ladder_count(&ladders[d], score + e * hours, p->train_hours, start);
 		}
@@ -307,7 +209,7 @@ int study_run(const struct study_options *o, struct study *ret)
 	}
 	for (size_t d = 1; d < s.detectors; d++)
 		s.threshold[d][SETTING_MATCHED] =
-			ladder_match(ladders, o->jobs, s.detectors, d, alarms);
+			ladder_match(&ladders[d], o->jobs, s.detectors, alarms);
 	if (!rc)
 		rc = run_pass(&s, o, SETTING_MATCHED, ladders);
 	munmap(ladders, o->jobs * s.detectors * sizeof(*ladders));

@@ -11,13 +11,13 @@
 #ifndef BENCH_ACCURACY_STUDY_H
 #define BENCH_ACCURACY_STUDY_H
 
+#include "alarms.h"
 #include "fleet.h"
 #include "generate.h"
 #include "peers.h"
 
 #define STUDY_DETECTORS 24u
-#define STUDY_MERGE_HOURS 12u /* alarms at most so far apart are one, as in check-peers */
-#define STUDY_Z 3.09	      /* the oracles': 99.9 % */
+#define STUDY_Z 3.09 /* the oracles': 99.9 % */
 
 enum oracle { ORACLE_NOT_A_STEP, ORACLE_NOT_CONSTANT, ORACLES };
 enum setting { SETTING_PUBLISHED, SETTING_MATCHED, SETTINGS };
@@ -41,11 +41,6 @@ struct subject {
 	float clean_weeks;
 	uint16_t left;		  /* hours from the leak's start to the end of the series */
 	uint16_t oracle[ORACLES]; /* delay; 0: cannot be called */
-};
-
-struct outcome {
-	uint16_t alarms; /* before the leak, or at any time without one */
-	uint16_t delay;	 /* of the first alarm that begins after the leak; 0: none */
 };
 
 struct study {

@@ -265,7 +265,7 @@ static void report_words(const struct study *s, bool by_fleet, FILE *f)
 		"share of entities leaks. Worse, same and better compare false alarms, recall and\n"
 		"median delay where the interval leaves out zero; *mixed* is worse in one and better\n"
 		"in another.\n\n",
-		s->fleets, s->subjects, STUDY_MERGE_HOURS, STUDY_Z,
+		s->fleets, s->subjects, ALARMS_MERGE_HOURS, STUDY_Z,
 		by_fleet ? "components" : "entities", RESAMPLES);
 }
 
