@@ -15,22 +15,27 @@ void fit_centre(float *y, unsigned n)
 
 struct hinge fit_hinge(const float *y, unsigned n, unsigned least_rise)
 {
-	struct hinge best = {0, 0, 0, 0};
-	float tail = 0, product = 0;
+	struct hinge best = {0, 0, 1, 0};
+	float tail = 0, product = 0, best_product = 0;
 
 	for (unsigned from = n - 1; from-- > 0;) {
-		float m = (float)(n - 1 - from), h1 = m * (m + 1) / 2, h2 = h1 * (2 * m + 1) / 3;
-		float spread, slope;
+		float m = (float)(n - 1 - from), h1 = m * (m + 1) / 2;
+		float spread;
 
 		tail += y[from + 1];
 		product += tail;
-		if (n - 1 - from < least_rise)
+		if (n - 1 - from < least_rise || product <= 0)
 			continue;
-		spread = h2 - h1 * h1 / (float)n;
-		slope = product / spread; /* y has mean 0 */
-		if (slope > 0 && slope * product > best.gain)
-			best = (struct hinge){from, slope, spread, slope * product};
+		spread = h1 * ((2 * m + 1) / 3 - h1 / (float)n);
+		/* Greater product^2 / spread (y has mean 0), without a division for each. */
+		if (product * product * best.spread > best_product * best_product * spread) {
+			best.from = from;
+			best.spread = spread;
+			best_product = product;
+		}
 	}
+	best.slope = best_product / best.spread;
+	best.gain = best.slope * best_product;
 	return best;
 }
 

@@ -22,7 +22,8 @@ struct season {
 void season_begin(struct season *s);
 
 /* The value of hour `h` (0 to 23) without what that hour usually adds; NAN stays NAN. From one day
- * to the next the mean may change by `unusual`; a day on which it changes more is not learnt from.
+ * to the next the mean may change by `unusual` (looked at in hour 23); a day on which it changes
+ * more is not learnt from.
  */
 float season_remove(struct season *s, unsigned h, float value, float unusual);
 

@@ -12,6 +12,7 @@
 #define NOISE_LAG 2u		 /* blocks: what has only just happened is not noise yet */
 #define NOISE_AGE 24u		 /* hours of life: what starts is not noise */
 #define SLOW_NOISE 12u		 /* coarser levels count up to so many times the block */
+#define SETTLED_AGE 24u		 /* hours of a life, before it can have a level */
 #define KNOWN_DAYS 3u		 /* after which a day's shape is known, or there is none */
 #define LEAST_BLOCKS 6u		 /* of a rise */
 #define LONG_AGO_WEIGHT 64.f	 /* blocks that left the ring, remembered */
@@ -26,6 +27,7 @@ const struct track_rules track_rules_default = {
 	.z_concave = 1,
 	.late_early = 0.8f,
 	.step_gain = 4,
+	.least_rise_hours = 16,
 	.warm_up = 2,
 	.least_birth_hours = 36,
 	.filling_hours = 168,
@@ -69,7 +71,7 @@ static void begin_life(struct track *t)
 
 void track_init(struct track *t)
 {
-	*t = (struct track){.first_alarm = TRACK_NEVER, .last_alarm = TRACK_NEVER};
+	*t = (struct track){.first_alarm = TRACK_NEVER, .last_alarm = TRACK_NEVER, .before = NAN};
 	begin_life(t);
 }
 
@@ -84,9 +86,21 @@ void track_done(struct track *t)
 	t->cap = 0;
 }
 
+/* As fmaxf() and fminf(), also where v is NAN; those are calls that take longer than the rest of an
+ * hour. */
+static inline float at_least(float v, float least)
+{
+	return v > least ? v : least;
+}
+
+static inline float at_most(float v, float most)
+{
+	return v < most ? v : most;
+}
+
 static float size_of(const struct track *t)
 {
-	return fmaxf(1, (float)t->base + t->level);
+	return at_least((float)t->base + t->level, 1);
 }
 
 /* The block `ago` before the latest one. */
@@ -119,7 +133,7 @@ static void know_noise(struct moment *m)
 		}
 		m->var[l] = (w * prior + v->weight * v->noise) / (w + v->weight);
 		/* What never moved is not known to be without noise. */
-		m->var[l] = fmaxf(m->var[l], LEAST_NOISE * LEAST_NOISE * size * size);
+		m->var[l] = at_least(m->var[l], LEAST_NOISE * LEAST_NOISE * size * size);
 		if (l == 0)
 			continue;
 		/* By how much the variance changes when blocks double: 1/2 for independent noise, 1
@@ -128,7 +142,7 @@ static void know_noise(struct moment *m)
 		colour = m->var[l] / m->var[l - 1];
 		if (by_three)
 			colour = powf(colour, 0.631f);
-		colour = fminf(fmaxf(1.15f * colour, 0.55f), v->weight > 8 ? 1.4f : 1.1f);
+		colour = at_most(at_least(1.15f * colour, 0.55f), v->weight > 8 ? 1.4f : 1.1f);
 	}
 }
 
@@ -136,12 +150,12 @@ static void know_noise(struct moment *m)
  * together, and at least what the coarser levels say about slow noise. */
 static float noise_of(const struct moment *m, unsigned l, float residual, float freedom)
 {
-	float w = m->rules->prior_weight + fminf(m->t->at[l].weight, 32);
+	float w = m->rules->prior_weight + at_most(m->t->at[l].weight, 32);
 	float worst = (w * m->var[l] + residual) / (w + freedom);
 	unsigned hours = norm_block_hours[l];
 
 	for (unsigned c = l + 1; c < TRACK_LEVELS && norm_block_hours[c] <= SLOW_NOISE * hours; c++)
-		worst = fmaxf(worst, m->var[c] * (float)norm_block_hours[c] / (float)hours);
+		worst = at_least(worst, m->var[c] * (float)norm_block_hours[c] / (float)hours);
 	return worst;
 }
 
@@ -156,7 +170,7 @@ static void learn_noise(struct moment *m, unsigned l)
 	d = block(v, NOISE_LAG - 1) - 2 * block(v, NOISE_LAG) + block(v, NOISE_LAG + 1);
 	if (isnan(d))
 		return;
-	square = fminf(NOISE_BIAS * d * d / 6, NOISE_CLIP * m->var[l]);
+	square = at_most(NOISE_BIAS * d * d / 6, NOISE_CLIP * m->var[l]);
 	if (v->weight < NOISE_MEMORY)
 		v->weight++;
 	v->noise += (square - v->noise) / v->weight;
@@ -173,6 +187,10 @@ static void find_jump(struct track *t, float value)
 
 	memmove(w, w + 1, 5 * sizeof(*w));
 	w[5] = value;
+	bytes = (w[3] + w[4] + w[5] - w[0] - w[1] - w[2]) / 3;
+	/* Nearly always: the means are no further apart than a gap has to be. */
+	if (isnan(bytes) || bytes * bytes <= 4 * t->at[0].noise)
+		return;
 	for (unsigned i = 0; i < 2; i++) {
 		const float *three = w + (size_t)3 * i;
 
@@ -180,9 +198,7 @@ static void find_jump(struct track *t, float value)
 		hi[i] = fmaxf(fmaxf(three[0], three[1]), three[2]);
 	}
 	gap = fmaxf(lo[1] - hi[0], lo[0] - hi[1]);
-	bytes = (w[3] + w[4] + w[5] - w[0] - w[1] - w[2]) / 3;
-	if (!isnan(bytes) &&
-		gap > 2 * (fmaxf(hi[0] - lo[0], hi[1] - lo[1]) + sqrtf(t->at[0].noise)))
+	if (gap > 2 * (fmaxf(hi[0] - lo[0], hi[1] - lo[1]) + sqrtf(t->at[0].noise)))
 		t->jumps[t->n_jumps++ % TRACK_JUMPS] = (struct jump){t->hours - 4, bytes};
 }
 
@@ -229,7 +245,8 @@ static bool after_jump(const struct track *t, unsigned hours, unsigned block_hou
 struct window {
 	unsigned n, first, hours; /* blocks, those left out before, hours of one */
 	float y[FIT_MAX], load[FIT_MAX];
-	float zero; /* mean that was taken out, above track.base */
+	float zero;  /* mean that was taken out, above track.base */
+	float total; /* sum of squares */
 	struct hinge h;
 	float noise;
 };
@@ -266,17 +283,22 @@ static bool window_open(const struct moment *m, unsigned l, unsigned first, stru
 	w->h = fit_hinge(w->y, w->n, LEAST_BLOCKS - 1);
 	for (unsigned i = 0; i < w->n; i++)
 		sum += w->y[i] * w->y[i];
-	w->noise = noise_of(m, l, fmaxf(0, sum - w->h.gain), (float)w->n - 3);
+	w->total = sum;
+	w->noise = noise_of(m, l, at_least(sum - w->h.gain, 0), (float)w->n - 3);
 	return true;
 }
 
-/* Where it has been before is no news. */
-static bool returning(const struct track_level *v, const struct window *w)
+/* Where it has been before is no news; neither is where the life before has stood. */
+static bool returning(const struct track *t, const struct track_level *v, const struct window *w,
+	uint32_t filling_hours)
 {
 	float last = (w->y[w->n - 1] + w->y[w->n - 2]) / 2, before = -INFINITY;
 
+	if (!isnan(t->before) && t->age <= filling_hours)
+		before = (float)(t->before - t->base) - w->zero;
+
 	if (v->left >= 8)
-		before = fminf(v->mean + 3 * sqrtf(v->var), v->peak) - w->zero;
+		before = fmaxf(before, fminf(v->mean + 3 * sqrtf(v->var), v->peak) - w->zero);
 	for (unsigned i = 0; i <= w->h.from; i++)
 		before = fmaxf(before, w->y[i]);
 	for (unsigned i = 0; i < w->first; i++)
@@ -368,7 +390,7 @@ static void classify(const struct moment *m, const struct window *w, struct trac
 	if (growth < (float)rules->least_bytes || growth < rules->least_share * size_of(t) ||
 		k->z < need / 2)
 		k->state = TRACK_FLAT;
-	else if (returning(&t->at[k->level], w))
+	else if (returning(t, &t->at[k->level], w, rules->filling_hours))
 		k->state = TRACK_RETURNING;
 	else if (steps)
 		k->state = TRACK_STEP;
@@ -378,7 +400,8 @@ static void classify(const struct moment *m, const struct window *w, struct trac
 		k->state = TRACK_AGEING;
 	else if (explained_by_load(t, w, growth))
 		k->state = TRACK_LOADED;
-	else if (k->z < need || k->step_gain < rules->step_gain || began_later(w))
+	else if (k->z < need || k->step_gain < rules->step_gain || began_later(w) ||
+		rise_hours < rules->least_rise_hours)
 		k->state = TRACK_RISING;
 	else if (k->from_birth &&
 		(0.4f * seen < rules->z_visible || blocks * w->hours < rules->least_birth_hours))
@@ -434,8 +457,9 @@ static float mean_of(const struct track_level *v, unsigned first_ago, unsigned n
 }
 
 /* Nearly always: the latest blocks stand no higher than those before. No rise that counts for
- * anything hides there (it would lift the last four of 16 by more than a standard deviation, and
- * the last four of 8 by two), and it saves nine fits of ten. False where blocks are missing. */
+ * anything hides there: where z is half of what is needed, it has lifted the last four of 16 by one
+ * and a half standard deviations at least. It saves nine fits of ten. False where blocks are
+ * missing. */
 static bool plainly_flat(const struct moment *m, unsigned l)
 {
 	const struct track_level *v = &m->t->at[l];
@@ -444,7 +468,7 @@ static bool plainly_flat(const struct moment *m, unsigned l)
 	if (v->n < TRACK_BLOCKS)
 		return false;
 	last = mean_of(v, 0, 4);
-	return last - mean_of(v, 4, 12) < 0.6f * sd && last - mean_of(v, 4, 4) < sd;
+	return last - mean_of(v, 4, 12) < sd && last - mean_of(v, 4, 4) < sd;
 }
 
 static struct track_look look_at(const struct moment *m, unsigned l)
@@ -467,8 +491,8 @@ static struct track_look look_at(const struct moment *m, unsigned l)
 		return k;
 	/* What came before may hide a rise: look again at what came after the largest step, and at
 	 * the second half. */
-	s = fit_step(w.y, w.n);
-	if (k.state != TRACK_LEAKING && s.one > 36 * w.noise) {
+	if (k.state != TRACK_LEAKING && w.total > 36 * w.noise &&
+		(s = fit_step(w.y, w.n)).one > 36 * w.noise) {
 		unsigned starts[2] = {s.at + 1, w.n / 2};
 
 		for (unsigned i = 0; i < 2; i++) {
@@ -525,6 +549,14 @@ static bool growth_of_life(const struct moment *m, float *ret_rate, float *ret_p
 	return true;
 }
 
+static bool rises(const struct track *t)
+{
+	for (unsigned l = 0; l < TRACK_LEVELS; l++)
+		if (t->looks[l].state == TRACK_RISING || t->looks[l].state == TRACK_LEAKING)
+			return true;
+	return false;
+}
+
 void track_restart(struct track *t, const struct track_rules *rules, const struct norm *norm)
 {
 	struct norm copy;
@@ -543,6 +575,8 @@ void track_restart(struct track *t, const struct track_rules *rules, const struc
 			t->life_rate = t->life_rate * LIFE_MEMORY + precision * rate;
 		}
 	}
+	/* Where it stood still; a life that rose to its end has no level. */
+	t->before = t->age < SETTLED_AGE || rises(t) ? (double)NAN : t->base + (double)t->level;
 	begin_life(t);
 	t->born = true;
 }
@@ -615,26 +649,35 @@ static void leave_ring(struct track_level *v, float value)
 	v->var += (d * (value - v->mean) - v->var) / v->left;
 }
 
-/* True when a block has been completed. */
-static bool fill(struct moment *m, unsigned l, float value, float load)
+/* What goes from one level to the next: an hour, or the block that has just been completed. */
+struct part {
+	float sum, load_sum;
+	uint16_t hours, seen, load_seen;
+};
+
+/* Adds the part to the block that is being filled. True when that completes it; then the part
+ * becomes what this block holds, for the next level. */
+static bool fill(struct moment *m, unsigned l, struct part *p)
 {
 	struct track_level *v = &m->t->at[l];
 	struct track_load *loads = m->t->load;
 
-	if (!isnan(value)) {
-		v->sum += value;
-		v->seen++;
+	v->sum += p->sum;
+	v->seen = (uint16_t)(v->seen + p->seen);
+	v->hours = (uint16_t)(v->hours + p->hours);
+	if (loads) {
+		loads->sum[l] += p->load_sum;
+		loads->seen[l] = (uint16_t)(loads->seen[l] + p->load_seen);
 	}
-	if (loads && !isnan(load)) {
-		loads->sum[l] += load;
-		loads->seen[l]++;
-	}
-	if (++v->hours < norm_block_hours[l])
+	if (v->hours < norm_block_hours[l])
 		return false;
+	*p = (struct part){.sum = v->sum, .hours = v->hours, .seen = v->seen};
 	if (v->n == TRACK_BLOCKS)
 		leave_ring(v, v->block[v->head]);
 	v->block[v->head] = v->seen ? v->sum / (float)v->seen : NAN;
 	if (loads) {
+		p->load_sum = loads->sum[l];
+		p->load_seen = loads->seen[l];
 		/* Without one it goes on as it was: that explains nothing. */
 		loads->block[l][v->head] =
 			loads->seen[l] ? loads->sum[l] / (float)loads->seen[l] : loads->mean;
@@ -678,23 +721,25 @@ static float take_load(struct track *t, double load, int *ret)
 static float take_value(struct moment *m, double bytes)
 {
 	struct track *t = m->t;
-	float unusual = fmaxf(4 * sqrtf(t->at[0].noise), 0.01f * size_of(t));
-	float value =
-		season_remove(&t->season, (t->hours - 1) % 24, (float)(bytes - t->base), unusual);
+	unsigned h = (t->hours - 1) % 24;
+	/* Asked for at the end of a day only. */
+	float unusual = h < 23 ? 0 : at_least(4 * sqrtf(t->at[0].noise), 0.01f * size_of(t));
+	float value = season_remove(&t->season, h, (float)(bytes - t->base), unusual);
 
 	if (!isnan(value)) {
 		float n = (float)(t->age - m->rules->warm_up);
 
-		t->level += (value - t->level) / fminf(n, 24);
-		t->smooth += (value - t->smooth) / fminf(fmaxf(1, n / 6), 24);
+		t->level += (value - t->level) / at_most(n, 24);
+		t->smooth += (value - t->smooth) / at_most(at_least(n / 6, 1), 24);
 	}
 	/* It changes slowly, except while everything is new; in these hours coarse blocks end. */
 	if (t->age < 24 || (t->age - m->rules->warm_up) % 4 == 0)
 		know_noise(m);
-	life_goes_on(&t->life, t->born ? m->norm : NULL, t->age, t->smooth, t->birth,
-		sqrtf(m->var[t->age >= 48      ? 2
-				: t->age >= 24 ? 1
-					       : 0]));
+	if (t->age >= t->life.next)
+		life_goes_on(&t->life, t->born ? m->norm : NULL, t->age, t->smooth, t->birth,
+			sqrtf(m->var[t->age >= 48      ? 2
+					: t->age >= 24 ? 1
+						       : 0]));
 	find_jump(t, value);
 	return value;
 }
@@ -702,14 +747,25 @@ static float take_value(struct moment *m, double bytes)
 static void judge(struct moment *m, float value, float load)
 {
 	struct track *t = m->t;
+	struct part p = {.hours = 1};
+	unsigned complete = 0;
 
+	if (!isnan(value)) {
+		p.sum = value;
+		p.seen = 1;
+	}
+	if (!isnan(load)) {
+		p.load_sum = load;
+		p.load_seen = 1;
+	}
+	/* Each block holds whole ones of the level before: past an incomplete one nothing ends. */
+	while (complete < TRACK_LEVELS && fill(m, complete, &p))
+		complete++;
 	t->score = 0;
 	/* Coarse levels first: they may overrule finer ones. */
-	for (unsigned l = TRACK_LEVELS; l-- > 0;) {
+	for (unsigned l = complete; l-- > 0;) {
 		float s;
 
-		if (!fill(m, l, value, load))
-			continue;
 		t->looks[l] = look_at(m, l);
 		s = evidence(m->rules, &t->looks[l]);
 		if (s > t->score) {

@@ -94,9 +94,10 @@ struct track {
 	 * after track_init(); whoever knows better may set it. What was running before anybody
 	 * looked has no age: nothing is learnt from it about lives, and they do not excuse it. */
 	bool born;
-	float birth;  /* bytes at the beginning of this life */
-	float level;  /* mean over a day, above base */
-	float smooth; /* mean over the last sixth of the age, at most a day, above base */
+	float birth;   /* bytes at the beginning of this life */
+	double before; /* bytes at which the life before stood, at its end; NAN: none did */
+	float level;   /* mean over a day, above base */
+	float smooth;  /* mean over the last sixth of the age, at most a day, above base */
 	struct season season;
 	struct track_level at[TRACK_LEVELS];
 	float var[TRACK_LEVELS];	       /* noise, as of the latest multiple of 4 hours */
@@ -124,7 +125,8 @@ struct track_rules {
 	float z_concave;  /* held back as slowing down from so many standard errors */
 	float late_early; /* and from this ratio of the late slope to the early one */
 	float step_gain;  /* noise variances by which a line must beat steps */
-	uint32_t warm_up; /* hours of a life that are not looked at */
+	uint32_t least_rise_hours;  /* what has risen for less may be a day's ascent, or a step */
+	uint32_t warm_up;	    /* hours of a life that are not looked at */
 	uint32_t least_birth_hours; /* of a rise since birth */
 	uint32_t filling_hours;	    /* a rise that begins later in a life is not its filling */
 	double least_bytes;	    /* of growth */
