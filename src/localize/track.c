@@ -5,20 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOISE_MEMORY 96.f	 /* samples that the noise remembers */
-#define NOISE_CLIP 4.f		 /* squared differences count up to so many variances, */
-#define NOISE_BIAS 1.08f	 /* which takes this from independent normal noise */
-#define LEAST_NOISE 1e-4f	 /* of the size, standard deviation of a block */
-#define NOISE_LAG 2u		 /* blocks: what has only just happened is not noise yet */
-#define NOISE_AGE 24u		 /* hours of life: what starts is not noise */
-#define SLOW_NOISE 12u		 /* coarser levels count up to so many times the block */
-#define SETTLED_AGE 24u		 /* hours of a life, before it can have a level */
-#define KNOWN_DAYS 3u		 /* after which a day's shape is known, or there is none */
-#define LEAST_BLOCKS 6u		 /* of a rise */
-#define LONG_AGO_WEIGHT 64.f	 /* blocks that left the ring, remembered */
-#define LIFE_MEMORY 0.95f	 /* of the evidence of a life, each life */
-#define BIAS_OF_LIVES 1.5f	 /* what is usual by age is known so well, over many lives */
-#define TWO_STEPS_BY_CHANCE 10.f /* noise variances: two steps have two more places to choose */
+#define NOISE_MEMORY 96.f	/* samples that the noise remembers */
+#define NOISE_CLIP 4.f		/* squared differences count up to so many variances, */
+#define NOISE_BIAS 1.08f	/* which takes this from independent normal noise */
+#define LEAST_NOISE 1e-4f	/* of the size, standard deviation of a block */
+#define NOISE_LAG 2u		/* blocks: what has only just happened is not noise yet */
+#define NOISE_AGE 24u		/* hours of life: what starts is not noise */
+#define SLOW_NOISE 12u		/* coarser levels count up to so many times the block */
+#define SETTLED_AGE 24u		/* hours of a life, before it can have a level */
+#define KNOWN_DAYS 3u		/* after which a day's shape is known, or there is none */
+#define LEAST_BLOCKS 6u		/* of a rise */
+#define LONG_AGO_WEIGHT 64.f	/* blocks that left the ring, remembered */
+#define LIFE_MEMORY 0.95f	/* of the evidence of a life, each life */
+#define BIAS_OF_LIVES 1.5f	/* what is usual by age is known so well, over many lives */
+#define TWO_STEPS_BY_CHANCE 7.f /* noise variances: two steps have two more places to choose */
 
 const struct track_rules track_rules_default = {
 	.z = 7,
