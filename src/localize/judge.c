@@ -7,6 +7,7 @@
 #include "base/units.h"
 
 #define GOES_ON_HOURS 24u
+#define TWO_DAYS 48u
 #define WARM_UP_HOURS 36u /* what fills for longer is called a cache */
 #define WEEK_HOURS 168.0
 /* The rate of a leak changes by itself: random portions, more load. Relative standard deviation of
@@ -299,7 +300,12 @@ void judge_track(const struct track *t, const struct track_rules *rules, uint64_
 	} else if (k) {
 		ret->verdict = k->state == TRACK_RISING ? DETECTION_WATCH : DETECTION_OK;
 	}
-	if (ret->verdict == DETECTION_UNKNOWN)
+	if (ret->verdict == DETECTION_UNKNOWN && t->age + TWO_DAYS <= t->hours)
+		reason(ret,
+			"%u hours seen, but its process is %u h old; a judgement takes "
+			"two days of one process",
+			t->hours, t->age);
+	else if (ret->verdict == DETECTION_UNKNOWN)
 		reason(ret, "%u hours seen; a judgement takes two days", t->hours);
 	else if (ret->n_reasons == 0)
 		reason(ret, "%s", behaviour_kind_help(ret->behaviour));

@@ -146,6 +146,49 @@ def test_restarts_are_lives(parts):
     assert by["a", "worker"]["lives"] == 5 and by["a", "worker"]["process"] == "4"
 
 
+def test_many_lives_within_an_hour_are_passed_over(parts):
+    """A job that is started every minute beside what lives on."""
+    noise = random.Random(3)
+    table = [{"time": T0 + h * 3600 + m * 60, "host": "a", "component": "job",
+              "process": h * 60 + m, "bytes": int(2e7 + noise.gauss(0, 1e5))}
+             for h in range(100) for m in range(60)]
+    _, by = judged(detect(parts, "-", "--json", stdin=as_csv(table)))
+    assert by["a", "job"]["lives"] == 6000
+    assert by["a", "job"]["verdict"] == "unknown"
+    assert "its process is 1 h old" in by["a", "job"]["reasons"][0]
+
+
+def test_a_clock_that_was_wrong_at_first(parts):
+    """Two samples of 1970, before the time was known, must not cost the series."""
+    noise = random.Random(4)
+    table = [{"time": t, "host": "a", "component": "c", "process": 1, "bytes": 10**8}
+             for t in (60, 120)]
+    table += [{"time": T0 + h * 3600, "host": "a", "component": "c", "process": 1,
+               "bytes": int(1e8 + noise.gauss(0, 5e5) + max(0, h - 120) * 1e6)}
+              for h in range(300)]
+    d, by = judged(detect(parts, "-", "--json", stdin=as_csv(table)))
+    assert by["a", "c"]["verdict"] == "leak" and d["skipped_rows"] == 2
+
+
+def test_kernel_entities_go_through_the_same_code(parts):
+    """Slab caches and cgroups are components like any other."""
+    noise = random.Random(5)
+    grows = {"slab:dentry": 0, "slab:kmalloc-64": 4e5, "cgroup:/system.slice/cron.service": 0}
+    table = [{"time": T0 + h * 3600, "host": "a", "component": c, "process": "",
+              "bytes": int(3e7 + noise.gauss(0, 2e5) + max(0, h - 100) * g)}
+             for h in range(300) for c, g in grows.items()]
+    _, by = judged(detect(parts, "-", "--json", stdin=as_csv(table)))
+    assert {c: by["a", c]["verdict"] for c in grows} == {
+        "slab:dentry": "ok", "slab:kmalloc-64": "leak", "cgroup:/system.slice/cron.service": "ok"}
+
+
+def test_a_full_disk_is_said(parts, data):
+    with open("/dev/full", "w") as full:
+        r = subprocess.run([parts / "resin", "detect", "-", "--json"], input=as_csv(data), text=True,
+                           stdout=full, stderr=subprocess.PIPE)
+    assert r.returncode == 3 and "standard output" in r.stderr
+
+
 def test_bad_rows_are_named_and_lose_nothing_else(parts, data):
     lines = as_csv(data).splitlines()
     at = len(lines)

@@ -5,6 +5,7 @@ import sys
 import time
 
 from conftest import wait_until
+from test_page import browse
 
 CONFIG = "[detect]\nmin_steps = 700\nhour = 500ms\n"
 HOUR = 0.5
@@ -84,6 +85,10 @@ def test_hours_open_a_ticket_though_the_server_was_killed(resin, procs, tmp_path
     assert "WEEKS" in top and "slow-leaker" in top
     fleet = r.cli("fleet", "--limit=1000")
     assert "slow-leaker" in fleet.stdout and "few-hosts" in fleet.stdout
+
+    # The page draws its weeks, not its minutes.
+    dom = browse(f"{r.url}/#/ticket/{ticket['id']}", "--dump-dom")
+    assert "its hours" in dom and "standard errors" in dom and "<svg" in dom
 
     # A clean stop and start changes nothing.
     procs.stop(r.server)
