@@ -239,8 +239,10 @@ static int prepare(struct head *h, const struct batch *b, struct pending *p)
 
 			memcpy(fresh.host, b->host, sizeof(fresh.host));
 			e = add(h, &fresh);
-			if (!e)
-				return -EMSGSIZE;
+			if (!e) {
+				h->crowded++; /* the others of this host are worth as much */
+				continue;
+			}
 		}
 		/* Names may become known, or change with exec, during a life. */
 		copy = &p->copies[p->n];

@@ -46,6 +46,7 @@ struct head {
 	struct head_host *hosts;
 	size_t n_hosts, cap_hosts;
 	uint64_t batches, samples, duplicates, rejected;
+	uint64_t crowded; /* samples of processes for which there was no room */
 };
 
 void head_init(struct head *h, struct store *store, uint64_t step_ns);

@@ -8,6 +8,7 @@
 
 #define GOES_ON_HOURS 24u
 #define TWO_DAYS 48u
+#define WEEK 168u
 #define WARM_UP_HOURS 36u /* what fills for longer is called a cache */
 #define WEEK_HOURS 168.0
 /* The rate of a leak changes by itself: random portions, more load. Relative standard deviation of
@@ -276,7 +277,8 @@ void judge_track(const struct track *t, const struct track_rules *rules, uint64_
 	bool alarmed = t->first_alarm != TRACK_NEVER;
 	/* A coarse level speaks only when one of its blocks ends. */
 	uint32_t silence = t->alarm_block > GOES_ON_HOURS ? t->alarm_block : GOES_ON_HOURS;
-	bool goes_on = alarmed && t->hours - t->last_alarm <= silence;
+	uint32_t quiet = alarmed ? t->hours - t->last_alarm : 0;
+	bool goes_on = alarmed && quiet <= silence;
 
 	*ret = (struct detection){.verdict = DETECTION_UNKNOWN, .pattern = PATTERN_NONE};
 	for (uint32_t ago = 0; ago < t->hours && ago < TRACK_MINIMA; ago++) {
@@ -294,11 +296,14 @@ void judge_track(const struct track *t, const struct track_rules *rules, uint64_
 	if (goes_on) {
 		ret->verdict = DETECTION_LEAK;
 		ret->behaviour = BEHAVIOUR_KIND_LEAK;
-	} else if (alarmed) {
+	} else if (alarmed && quiet <= silence + WEEK) {
 		ret->verdict = DETECTION_WATCH;
 		reason(ret, "it was called a leak, but has not gone on for the last day");
 	} else if (k) {
 		ret->verdict = k->state == TRACK_RISING ? DETECTION_WATCH : DETECTION_OK;
+		if (alarmed)
+			reason(ret, "it was called a leak, but has not gone on for %u days",
+				quiet / 24);
 	}
 	if (ret->verdict == DETECTION_UNKNOWN && t->age + TWO_DAYS <= t->hours)
 		reason(ret,

@@ -126,8 +126,14 @@ int track_get(const void *bytes, size_t n, const struct track_rules *rules, stru
 		h.blocks == TRACK_BLOCKS &&
 		(h.load_bytes == 0 || h.load_bytes == sizeof(*ret->load)) &&
 		n == (size_t)h.track_bytes + h.load_bytes;
-	if (!same)
-		return learn_anew(ret, rules, minima, h.minima, norm);
+	if (!same) {
+		r = learn_anew(ret, rules, minima, h.minima, norm);
+		if (r == -EBADMSG) {
+			track_done(ret);
+			track_init(ret);
+		}
+		return r;
+	}
 	memcpy(ret, p, sizeof(*ret));
 	ret->load = NULL;
 	ret->minima = NULL;

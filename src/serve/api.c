@@ -84,7 +84,7 @@ static void put_status(struct api *a, struct json *j)
 	json_kv(j, u64, "components", p->fleet.n);
 	json_kv(j, u64, "hours_late", p->watch.late);
 	json_kv(j, u64, "hours_early", p->watch.early);
-	json_kv(j, u64, "unwatched", p->watch.crowded + p->fleet.dropped);
+	json_kv(j, u64, "unwatched", p->head.crowded + p->watch.crowded + p->fleet.dropped);
 	json_kv(j, u64, "store_bytes", store_bytes(p->store));
 	json_key(j, "hosts");
 	json_array(j);

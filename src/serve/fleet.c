@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VERSION_GONE_HOURS 24u
+
 void fleet_init(struct fleet *f, struct store *store, uint64_t hour_ns)
 {
 	*f = (struct fleet){
@@ -46,31 +48,29 @@ static uint64_t version_key(const struct fleet_component *c, const char *version
 	return hash_bytes(version, strlen(version), c->key ^ 1);
 }
 
-/* The one that was not seen for longest makes room. */
+/* One that has not been seen for a day makes room, the longest first; without one the version is
+ * not told from the others. Those that are contrasted stay. */
 static void note_version(struct fleet_versions *v, const char *name, uint64_t hour)
 {
-	uint32_t at = 0;
+	uint32_t at = v->n, i;
 
-	while (at < v->n && strcmp(v->v[at].name, name) != 0)
-		at++;
-	if (at < v->n) {
-		v->v[at].last_hour = hour;
-		return;
-	}
-	if (v->n < FLEET_VERSIONS) {
-		at = v->n++;
-	} else {
-		at = 0;
-		for (uint32_t i = 1; i < FLEET_VERSIONS; i++)
-			if (v->v[i].last_hour < v->v[at].last_hour)
-				at = i;
-		if (v->v[at].last_hour == hour)
+	for (i = 0; i < v->n; i++) {
+		if (strcmp(v->v[i].name, name) == 0) {
+			v->v[i].last_hour = hour;
 			return;
+		}
+		if (v->v[i].last_hour + VERSION_GONE_HOURS < hour &&
+			(v->fresh == v->old || (i != v->fresh && i != v->old)) &&
+			(at == v->n || v->v[i].last_hour < v->v[at].last_hour))
+			at = i;
 	}
+	if (v->n < FLEET_VERSIONS)
+		at = v->n++;
+	else if (at == v->n)
+		return;
 	memset(&v->v[at], 0, sizeof(v->v[at]));
 	v->v[at].first_hour = v->v[at].last_hour = hour;
 	snprintf(v->v[at].name, sizeof(v->v[at].name), "%s", name);
-	v->fresh = v->old = 0;
 }
 
 void fleet_see(struct fleet *f, const char *host, const char *component, const char *version,
@@ -93,6 +93,13 @@ void fleet_see(struct fleet *f, const char *host, const char *component, const c
 
 /* -- an hour is over ------------------------------------------------------------------------ */
 
+/* Of the hour that is over; NULL: nobody reported it. The pivot itself starts over with the first
+ * sample of an hour, so in silence it still holds an older one. */
+static const struct pivot_row *row_of(const struct fleet *f, uint64_t key)
+{
+	return f->pivot.hour == f->hour ? pivot_find(&f->pivot, key) : NULL;
+}
+
 static uint32_t hosts_of(const struct pivot_row *row)
 {
 	uint32_t n = 0;
@@ -111,7 +118,7 @@ static void choose_versions(const struct fleet *f, struct fleet_component *c)
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct fleet_version *x = &v->v[i];
 
-		x->hosts = hosts_of(pivot_find(&f->pivot, version_key(c, x->name)));
+		x->hosts = hosts_of(row_of(f, version_key(c, x->name)));
 		if (x->hosts >= CONTRAST_MIN_HOSTS &&
 			(fresh == v->n || x->first_hour > v->v[fresh].first_hour))
 			fresh = i;
@@ -138,15 +145,15 @@ static void judge_versions(const struct fleet *f, struct fleet_component *c)
 	choose_versions(f, c);
 	if (v->fresh == v->old)
 		return;
-	fresh = pivot_find(&f->pivot, version_key(c, v->v[v->fresh].name));
-	old = pivot_find(&f->pivot, version_key(c, v->v[v->old].name));
+	fresh = row_of(f, version_key(c, v->v[v->fresh].name));
+	old = row_of(f, version_key(c, v->v[v->old].name));
 	if (fresh && old)
 		(void)!contrast_add(&v->contrast, f->hour, fresh->hosts, old->hosts, &c->contrast);
 }
 
 static void judge_component(const struct fleet *f, struct fleet_component *c)
 {
-	const struct pivot_row *row = pivot_find(&f->pivot, c->key);
+	const struct pivot_row *row = row_of(f, c->key);
 
 	c->hosts = hosts_of(row);
 	if (!c->anomaly && c->hosts >= ANOMALY_MIN_HOSTS) {
@@ -183,6 +190,25 @@ static int write_hour(const struct fleet *f, struct err *err)
 	return n ? store_put_hours(f->store, NULL, NULL, 0, l, n, err) : 0;
 }
 
+/* Components that never were on many hosts, and were on none in this hour, make room. */
+static int drop_components(struct fleet *f)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	map_clear(&f->index);
+	for (size_t i = 0; i < f->n && r == 0; i++) {
+		if (!f->v[i].anomaly && !f->v[i].hosts)
+			continue;
+		if (kept != i)
+			f->v[kept] = f->v[i];
+		r = map_put(&f->index, f->v[kept].key, kept);
+		kept++;
+	}
+	f->n = kept;
+	return r;
+}
+
 int fleet_time(struct fleet *f, uint64_t now_ns, struct err *err)
 {
 	uint64_t hour = now_ns / f->hour_ns;
@@ -197,6 +223,8 @@ int fleet_time(struct fleet *f, uint64_t now_ns, struct err *err)
 	r = write_hour(f, err);
 	f->hour = hour;
 	f->next_due = 0;
+	if (f->n > FLEET_MAX_COMPONENTS / 2 && drop_components(f) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
 	return r;
 }
 

@@ -12,10 +12,6 @@
 /* After so many hours without being abnormal, a ticket of the fleet is closed. */
 #define CALM_HOURS 24u
 
-/* Of one component, over all hosts. More of them would say the same; what else leaks of it is
- * counted in `resin fleet`. */
-#define TICKETS_OF_COMPONENT 3u
-
 /* What weeks say in the words of a ticket's suspect. */
 static void suspect_of(const struct detection *d, uint64_t hour_ns, struct suspect *ret)
 {
@@ -46,7 +42,7 @@ static int open_for(struct pipeline *p, const struct head_entity *e, const struc
 	ticket_begin(&fresh, e->e.host, &e->e.process, e->e.component, e->e.version, s,
 		clock_unix_ns(p->clock));
 	fresh.entity_id = e->e.id;
-	fresh.pace = p->head.pace;
+	fresh.pace = 1; /* real hours, also while a demo shortens the minutes */
 	fresh.seen_by = by;
 	fresh.detection = *d;
 	if (fleet)
@@ -54,18 +50,8 @@ static int open_for(struct pipeline *p, const struct head_entity *e, const struc
 	return pipeline_open_ticket(p, &fresh, ret, err);
 }
 
-static unsigned tickets_of(const struct pipeline *p, const char *component)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < p->n_tickets; i++)
-		n += p->tickets[i].state != TICKET_CLOSED &&
-			strcmp(p->tickets[i].component, component) == 0;
-	return n;
-}
-
-static int on_leak(struct pipeline *p, const struct chain *c, const struct detection *d,
-	struct ticket *t, struct err *err)
+static int on_leak(struct pipeline *p, struct chain *c, const struct detection *d, struct ticket *t,
+	struct err *err)
 {
 	const struct head_entity *e = head_find(&p->head, c->row.entity_id);
 	uint64_t now = clock_unix_ns(p->clock);
@@ -75,10 +61,12 @@ static int on_leak(struct pipeline *p, const struct chain *c, const struct detec
 	if (!e)
 		return 0; /* gone, and nothing took its place */
 	suspect_of(d, p->set.hour_ns, &s);
-	if (!t && tickets_of(p, c->row.component) >= TICKETS_OF_COMPONENT)
-		return 0;
 	if (!t) {
+		if (pipeline_tickets_of(p, c->row.component) >= TICKETS_OF_COMPONENT)
+			return 0;
 		r = open_for(p, e, d, &s, TICKET_SEEN_BY_HOURS, NULL, &t, err);
+		if (r < 0 || !t)
+			return r;
 	} else if (t->entity_id == e->e.id) {
 		t->detection = *d;
 		if (t->seen_by != TICKET_SEEN_BY_MINUTES)
@@ -90,36 +78,60 @@ static int on_leak(struct pipeline *p, const struct chain *c, const struct detec
 		t->detection = *d;
 		r = store_put_ticket(p->store, t, err);
 	}
-	if (r == 0 && t->state == TICKET_OPEN && t->entity_id == e->e.id)
-		r = pipeline_start_campaign(p, t, err);
-	return r;
+	if (r < 0 || t->entity_id != e->e.id)
+		return r;
+	c->ticketed = true;
+	return t->state == TICKET_OPEN ? pipeline_start_campaign(p, t, err) : 0;
 }
 
-static int judge_chain(struct pipeline *p, const struct chain *c, struct err *err)
+/* The judge no longer says leak: it watches for a week, and then takes it back. */
+static int on_no_leak(
+	struct pipeline *p, struct chain *c, const struct detection *d, struct err *err)
 {
 	struct ticket *t = pipeline_covering(p, c->row.host, c->row.component);
-	bool ours = t && t->entity_id == c->row.entity_id && t->detection.verdict == DETECTION_LEAK;
-	struct detection d;
+	bool changed;
 	char why[320];
 
+	if (!t || t->entity_id != c->row.entity_id) {
+		c->ticketed = false;
+		return 0;
+	}
+	if (t->state == TICKET_PROFILING)
+		return 0;
+	changed = t->detection.verdict != d->verdict;
+	t->detection = *d;
+	if (t->seen_by != TICKET_SEEN_BY_HOURS || d->verdict == DETECTION_WATCH)
+		return changed ? store_put_ticket(p->store, t, err) : 0;
+	snprintf(why, sizeof(why), "no longer a leak: %s", d->n_reasons ? d->reason[0] : "");
+	c->ticketed = false;
+	return pipeline_close_ticket(p, t, why, err);
+}
+
+/* A coarse level speaks only when one of its blocks ends, and a ticket may have been refused or not
+ * been written when it spoke: what the judge takes to go on is asked for every hour. */
+static bool alarm_goes_on(const struct track *t)
+{
+	uint32_t silence = t->alarm_block > 24 ? t->alarm_block : 24;
+
+	return t->last_alarm != TRACK_NEVER && t->hours - t->last_alarm <= silence;
+}
+
+static int judge_chain(struct pipeline *p, struct chain *c, struct err *err)
+{
+	struct detection d;
+
 	/* Nearly all of them, nearly always. */
-	if (c->track.score < 1 && !ours)
+	if (!c->ticketed && !alarm_goes_on(&c->track))
 		return 0;
 	watch_judge(&p->watch, c, &d);
-	if (d.verdict == DETECTION_LEAK)
-		return on_leak(p, c, &d, t, err);
-	if (!ours || d.verdict == DETECTION_WATCH || t->state == TICKET_PROFILING)
-		return 0;
-	t->detection = d;
-	if (t->seen_by != TICKET_SEEN_BY_HOURS)
-		return store_put_ticket(p->store, t, err);
-	snprintf(why, sizeof(why), "no longer a leak: %s", d.n_reasons ? d.reason[0] : "");
-	return pipeline_close_ticket(p, t, why, err);
+	if (d.verdict != DETECTION_LEAK)
+		return on_no_leak(p, c, &d, err);
+	return on_leak(p, c, &d, pipeline_covering(p, c->row.host, c->row.component), err);
 }
 
 int pipeline_judge_hours(struct pipeline *p, struct err *err)
 {
-	const struct chain *c;
+	struct chain *c;
 	int r = 0;
 
 	while (r == 0 && (c = watch_next_due(&p->watch)))
@@ -146,17 +158,17 @@ static double blame(const struct chain *c, double edge_bytes)
 	return most;
 }
 
-static const struct chain *most_to_blame(struct pipeline *p, const struct fleet_component *fc,
+static struct chain *most_to_blame(struct pipeline *p, const struct fleet_component *fc,
 	double edge_bytes, const char *version)
 {
-	const struct chain *best = NULL;
+	struct chain *best = NULL;
 	double most = 0;
 
 	for (size_t i = 0; i < p->watch.n_hosts; i++) {
 		const struct watch_host *h = p->watch.hosts[i];
 
 		for (size_t k = 0; k < h->n_chains; k++) {
-			const struct chain *c = h->chains[k];
+			struct chain *c = h->chains[k];
 			const struct head_entity *e;
 			double b;
 
@@ -284,7 +296,7 @@ static int judge_component(struct pipeline *p, struct fleet_component *fc, struc
 	uint64_t now = clock_unix_ns(p->clock);
 	enum ticket_seen_by by;
 	struct fleet_evidence f;
-	const struct chain *c;
+	struct chain *c;
 	const struct head_entity *e;
 	struct detection d;
 	struct suspect s;
@@ -300,23 +312,40 @@ static int judge_component(struct pipeline *p, struct fleet_component *fc, struc
 		return pipeline_close_ticket(
 			p, t, "the component as a whole is back to its usual size", err);
 	}
-	if (t) {
-		t->fleet = f;
-		t->updated_unix_ns = now;
+	if (t && t->seen_by < TICKET_SEEN_BY_FLEET) {
+		t->fleet = f; /* its own life goes on */
 		return store_put_ticket(p->store, t, err);
 	}
 	by = fc->contrast.outcome == CONTRAST_GROWING ? TICKET_SEEN_BY_VERSION
 						      : TICKET_SEEN_BY_FLEET;
 	c = most_to_blame(
 		p, fc, by == TICKET_SEEN_BY_VERSION ? 0 : (double)f.edge_bytes, f.version);
-	if (!c || !(e = head_find(&p->head, c->row.entity_id)))
+	e = c ? head_find(&p->head, c->row.entity_id) : NULL;
+	if (t && (pipeline_is_there(p, t) || !e)) {
+		t->fleet = f;
+		t->updated_unix_ns = now;
+		r = store_put_ticket(p->store, t, err);
+		return r == 0 && t->state == TICKET_OPEN ? pipeline_start_campaign(p, t, err) : r;
+	}
+	if (!e)
 		return 0; /* nobody to look at yet */
 	watch_judge(&p->watch, c, &d);
 	suspect_of(&d, p->set.hour_ns, &s);
 	say_fleet(&f, s.reason, sizeof(s.reason));
-	r = open_for(p, e, &d, &s, f.version[0] ? TICKET_SEEN_BY_VERSION : TICKET_SEEN_BY_FLEET, &f,
-		&t, err);
-	return r < 0 ? r : pipeline_start_campaign(p, t, err);
+	if (t) {
+		/* Its process has gone, the anomaly has not: on to the next one. */
+		memcpy(t->host, e->e.host, sizeof(t->host));
+		ticket_adopt(t, &e->e.process, e->e.id, e->e.version, &s, now);
+		t->detection = d;
+		t->fleet = f;
+		r = store_put_ticket(p->store, t, err);
+	} else {
+		r = open_for(p, e, &d, &s, by, &f, &t, err);
+	}
+	if (r < 0 || !t)
+		return r;
+	c->ticketed = true;
+	return t->state == TICKET_OPEN ? pipeline_start_campaign(p, t, err) : 0;
 }
 
 int pipeline_judge_fleet(struct pipeline *p, struct err *err)

@@ -8,6 +8,10 @@
 
 /* The ticket that is open for a component on a host; NULL: none. */
 struct ticket *pipeline_covering(struct pipeline *p, const char *host, const char *component);
+/* Open tickets of a component, over all hosts; more than that are not opened: they would say the
+ * same, and three profiles are enough. What else leaks of it is in `resin top`. */
+#define TICKETS_OF_COMPONENT 3u
+unsigned pipeline_tickets_of(const struct pipeline *p, const char *component);
 /* Stores a new ticket and takes it over; `ret` is good until the next one. */
 must_check int pipeline_open_ticket(
 	struct pipeline *p, struct ticket *fresh, struct ticket **ret, struct err *err);

@@ -15,6 +15,8 @@
 /* Judgements without a leak in a row, after which a ticket is closed. */
 #define CALM_STEPS 24u
 #define FORGET_HOURS 336u
+/* A ticket that goes on is written again so often. */
+#define UPDATE_STORED_NS (3600 * NSEC_PER_SEC)
 
 static int load_ticket(void *arg, const struct ticket *t)
 {
@@ -22,6 +24,9 @@ static int load_ticket(void *arg, const struct ticket *t)
 	int r = array_reserve(
 		&p->tickets, &p->cap_tickets, p->n_tickets + 1, sizeof(*t), MAX_TICKETS);
 
+	/* A server with very many tickets starts, and leaves out the newest. */
+	if (r == -EMSGSIZE)
+		return 0;
 	if (r == 0)
 		p->tickets[p->n_tickets++] = *t;
 	return r;
@@ -56,8 +61,12 @@ static int resume_hour(struct pipeline *p, struct err *err)
 			.first_seen_ns = e->e.first_seen_ns,
 			.unix_ns = e->e.last_seen_ns,
 			.component = e->e.component,
-			.anon_bytes = e->anon_bytes};
-		int r = watch_batch(&p->watch, e->e.host, e->e.last_seen_ns, now, err);
+			.anon_bytes = e->open.metric[METRIC_ANON].lo};
+		int r;
+
+		if (!(e->open.present & 1u << METRIC_ANON))
+			continue; /* nothing at pace 1 */
+		r = watch_batch(&p->watch, e->e.host, e->e.last_seen_ns, now, err);
 
 		if (r < 0)
 			return r;
@@ -71,6 +80,15 @@ static int resume_hour(struct pipeline *p, struct err *err)
 			return err_set(err, -ENOMEM, "out of memory");
 	}
 	p->watch.late = p->watch.early = 0;
+	for (size_t i = 0; i < p->n_tickets; i++) {
+		const struct ticket *t = &p->tickets[i];
+		struct chain *c = t->state == TICKET_CLOSED || !t->detection.n_reasons
+			? NULL
+			: watch_find(&p->watch, t->host, t->entity_id);
+
+		if (c)
+			c->ticketed = true;
+	}
 	return 0;
 }
 
@@ -80,6 +98,8 @@ int pipeline_init(struct pipeline *p, struct store *store, const struct clock *c
 	int r;
 
 	*p = (struct pipeline){.clock = clock, .store = store, .set = *set};
+	/* Who has not reported since the start is not gone yet. */
+	p->last_housekeeping_mono_ns = clock_mono_ns(clock);
 	p->started_unix_ns = clock_unix_ns(clock);
 	head_init(&p->head, store, set->step_ns);
 	watch_init(&p->watch, store, set->hour_ns);
@@ -221,15 +241,28 @@ static bool knows_better(const struct pipeline *p, struct head_entity *e)
 int pipeline_open_ticket(
 	struct pipeline *p, struct ticket *fresh, struct ticket **ret, struct err *err)
 {
-	int r = store_put_ticket(p->store, fresh, err);
+	/* Room first, so that the store never has more than fit here. */
+	int r = array_reserve(
+		&p->tickets, &p->cap_tickets, p->n_tickets + 1, sizeof(*fresh), MAX_TICKETS);
 
 	if (r < 0)
-		return r;
-	r = load_ticket(p, fresh);
-	if (r < 0)
-		return err_set(err, r, "no room for more tickets");
-	*ret = &p->tickets[p->n_tickets - 1];
-	return 0;
+		return err_set(err, r, "no room for more tickets (limit %u)", MAX_TICKETS);
+	r = store_put_ticket(p->store, fresh, err);
+	if (r == 0)
+		r = load_ticket(p, fresh);
+	if (r == 0)
+		*ret = &p->tickets[p->n_tickets - 1];
+	return r;
+}
+
+unsigned pipeline_tickets_of(const struct pipeline *p, const char *component)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < p->n_tickets; i++)
+		n += p->tickets[i].state != TICKET_CLOSED &&
+			strcmp(p->tickets[i].component, component) == 0;
+	return n;
 }
 
 static int open_ticket(
@@ -252,14 +285,19 @@ static int on_leak(struct pipeline *p, struct head_entity *e, struct err *err)
 
 	e->calm_steps = 0;
 	if (!t) {
-		if (knows_better(p, e))
+		if (knows_better(p, e) ||
+			pipeline_tickets_of(p, e->e.component) >= TICKETS_OF_COMPONENT)
 			return 0;
 		r = open_ticket(p, e, &t, err);
 		if (r < 0 || !t)
 			return r;
 	} else if (t->entity_id == e->e.id) {
+		bool old = now / UPDATE_STORED_NS != t->updated_unix_ns / UPDATE_STORED_NS;
+
 		t->suspect = e->suspect;
 		t->updated_unix_ns = now;
+		if (old && (r = store_put_ticket(p->store, t, err)) < 0)
+			return r;
 	} else if (!pipeline_is_there(p, t)) {
 		/* A restart is no cure: the ticket goes on with the next instance that leaks. */
 		ticket_adopt(t, &e->e.process, e->e.id, e->e.version, &e->suspect, now);
@@ -494,6 +532,14 @@ static int close_of_other_pace(struct pipeline *p, struct err *err)
 	return r;
 }
 
+static bool has_reported(const struct pipeline *p, const char *host)
+{
+	for (size_t i = 0; i < p->head.n_hosts; i++)
+		if (strcmp(p->head.hosts[i].name, host) == 0)
+			return true;
+	return false;
+}
+
 /* Nothing of that component has leaked for as long as the head remembers; what it took days to see
  * has as many days to come back after a restart. */
 static int close_forgotten(struct pipeline *p, struct err *err)
@@ -508,7 +554,7 @@ static int close_forgotten(struct pipeline *p, struct err *err)
 
 		if (t->state != TICKET_CLOSED && t->state != TICKET_PROFILING &&
 			t->pace == p->head.pace && t->updated_unix_ns < before &&
-			!pipeline_is_there(p, t))
+			has_reported(p, t->host) && !pipeline_is_there(p, t))
 			r = pipeline_close_ticket(p, t,
 				"the process is gone, and no other of its kind has leaked since",
 				err);

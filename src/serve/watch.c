@@ -41,9 +41,12 @@ static void host_free(struct watch_host *h)
 		return;
 	for (size_t i = 0; i < h->n_chains; i++)
 		chain_free(h->chains[i]);
+	for (size_t i = 0; i < h->n; i++)
+		free(h->v[i].name);
 	free(h->chains);
 	free(h->v);
 	map_done(&h->by_entity);
+	map_done(&h->by_process);
 	free(h);
 }
 
@@ -85,6 +88,7 @@ static struct watch_host *get_host(struct watch *w, const char *name)
 		return NULL;
 	}
 	h->by_entity = MAP_INIT(LIMIT_BATCH_ENTITIES);
+	h->by_process = MAP_INIT(WATCH_MAX_CHAINS);
 	snprintf(h->name, sizeof(h->name), "%s", name);
 	return w->hosts[w->n_hosts++] = h;
 }
@@ -136,22 +140,33 @@ static struct chain *add_chain(struct watch *w, struct watch_host *h, size_t com
 
 static struct chain *chain_of_process(const struct watch_host *h, uint64_t entity_id)
 {
-	for (size_t i = 0; i < h->n_chains; i++)
-		if (h->chains[i]->row.entity_id == entity_id)
-			return h->chains[i];
-	return NULL;
+	uint64_t i;
+
+	return map_get(&h->by_process, entity_id, &i) ? h->chains[i] : NULL;
 }
 
-/* The chain of the latest one that ended before this process began; NULL: it is the first. */
-static struct chain *chain_to_continue(
-	const struct watch *w, const struct watch_host *h, const struct watched *e)
+static int index_chains(struct watch_host *h)
+{
+	int r = 0;
+
+	map_clear(&h->by_process);
+	for (size_t i = 0; i < h->n_chains && r == 0; i++)
+		if (h->chains[i]->row.entity_id)
+			r = map_put(&h->by_process, h->chains[i]->row.entity_id, i);
+	return r;
+}
+
+/* The chain of the latest one that ended before this process began; NULL: it is the first. `idle`
+ * are those that nobody has. */
+static struct chain *chain_to_continue(const struct watch *w, struct chain *const *idle, size_t n,
+	size_t component, const struct watched *e)
 {
 	struct chain *best = NULL;
 
-	for (size_t i = 0; i < h->n_chains; i++) {
-		struct chain *c = h->chains[i];
+	for (size_t i = 0; i < n; i++) {
+		struct chain *c = idle[i];
 
-		if (!c->bound && c->component == e->component &&
+		if (!c->bound && c->component == component &&
 			c->row.last_seen_ns < e->first_seen_ns &&
 			e->first_seen_ns - c->row.last_seen_ns <=
 				WATCH_RESTART_HOURS * w->hour_ns &&
@@ -161,7 +176,7 @@ static struct chain *chain_to_continue(
 	return best;
 }
 
-const struct chain *watch_find(const struct watch *w, const char *host, uint64_t entity_id)
+struct chain *watch_find(const struct watch *w, const char *host, uint64_t entity_id)
 {
 	const struct watch_host *h = find_host(w, host);
 	uint64_t i;
@@ -253,6 +268,9 @@ static double load_of(const struct watched *e, const struct chain *c, uint64_t h
 
 static void closing_add(struct closing *c, struct watched *e, struct chain *chain, uint64_t hour)
 {
+	if (chain->closing || chain->row.hour >= hour)
+		return; /* of a process that ended in this hour */
+	chain->closing = true;
 	c->processes[c->n] = e;
 	c->chains[c->n] = chain;
 	c->rows[c->n] = &chain->row;
@@ -265,9 +283,11 @@ static void closing_add(struct closing *c, struct watched *e, struct chain *chai
 		.born = e->born};
 }
 
-/* Those that have a chain first, then those that were alive at the end and have none. */
-static int collect_hour(struct watch *w, struct watch_host *h, struct closing *c)
+/* Those that have a chain. Who was not there at the end leaves it. */
+static void collect_known(struct watch_host *h, struct closing *c)
 {
+	for (size_t i = 0; i < h->n_chains; i++)
+		h->chains[i]->closing = false;
 	for (size_t i = 0; i < h->n; i++) {
 		struct watched *e = &h->v[i];
 
@@ -277,27 +297,53 @@ static int collect_hour(struct watch *w, struct watch_host *h, struct closing *c
 			e->chain->bound = false;
 		if (isnan(e->least_bytes))
 			continue;
-		if (e->chain->row.hour < h->hour)
-			closing_add(c, e, e->chain, h->hour);
+		closing_add(c, e, e->chain, h->hour);
 		/* Who comes next has to know. */
 		e->chain->row.last_seen_ns = e->last_seen_ns;
 	}
+}
+
+/* Those that were alive at the end and have no chain. */
+static int collect_new(struct watch *w, struct watch_host *h, struct closing *c)
+{
+	autofree struct chain **idle = calloc(h->n_chains + 1, sizeof(struct chain *));
+	size_t n = 0;
+
+	if (!idle)
+		return -ENOMEM;
+	for (size_t i = 0; i < h->n_chains; i++)
+		if (!h->chains[i]->bound)
+			idle[n++] = h->chains[i];
 	for (size_t i = 0; i < h->n; i++) {
 		struct watched *e = &h->v[i];
+		size_t component;
 
 		if (e->chain || isnan(e->least_bytes) || e->last_seen_ns < h->last_batch_ns)
 			continue;
-		e->chain = chain_to_continue(w, h, e);
-		if (!e->chain)
-			e->chain = add_chain(w, h, e->component);
+		/* What dies within the hour has not even a name here. */
+		if (get_component(w, e->name, &component) == 0) {
+			e->chain = chain_to_continue(w, idle, n, component, e);
+			if (!e->chain)
+				e->chain = add_chain(w, h, component);
+		}
 		if (!e->chain) {
 			w->crowded++;
 			continue;
 		}
 		e->chain->bound = true;
-		if (e->chain->row.hour < h->hour)
-			closing_add(c, e, e->chain, h->hour);
+		closing_add(c, e, e->chain, h->hour);
 	}
+	return 0;
+}
+
+static int collect_hour(struct watch *w, struct watch_host *h, struct closing *c)
+{
+	int r;
+
+	collect_known(h, c);
+	r = collect_new(w, h, c);
+	if (r < 0)
+		return r;
 	return array_reserve(&w->due, &w->cap_due, w->n_due + c->n, sizeof(struct chain *),
 		2 * (size_t)WATCH_MAX_CHAINS);
 }
@@ -350,7 +396,7 @@ static void collect_norms(struct watch *w, struct closing *c, uint64_t hour)
 
 static int reindex(struct watch_host *h)
 {
-	int r = 0;
+	int r = index_chains(h);
 
 	map_clear(&h->by_entity);
 	for (size_t i = 0; i < h->n && r == 0; i++)
@@ -364,8 +410,10 @@ static int begin_hour(struct watch_host *h)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < h->n; i++) {
-		if (h->v[i].last_seen_ns < h->last_batch_ns)
+		if (h->v[i].last_seen_ns < h->last_batch_ns) {
+			free(h->v[i].name);
 			continue;
+		}
 		h->v[kept] = h->v[i];
 		h->v[kept++].least_bytes = NAN;
 	}
@@ -441,17 +489,21 @@ static struct watched *get_process(struct watch *w, const struct watch_sample *s
 {
 	struct watch_host *h = w->host;
 	struct watched *e;
+	char *name;
 	uint64_t i;
 
 	if (map_get(&h->by_entity, s->entity_id, &i))
 		return &h->v[i];
-	if (array_reserve(&h->v, &h->cap, h->n + 1, sizeof(*h->v), LIMIT_BATCH_ENTITIES) < 0 ||
-		map_put(&h->by_entity, s->entity_id, h->n) < 0) {
-		w->crowded++;
+	if (array_reserve(&h->v, &h->cap, h->n + 1, sizeof(*h->v), LIMIT_BATCH_ENTITIES) < 0)
+		return NULL;
+	name = strdup(s->component);
+	if (!name || map_put(&h->by_entity, s->entity_id, h->n) < 0) {
+		free(name);
 		return NULL;
 	}
 	e = &h->v[h->n++];
 	*e = (struct watched){.entity_id = s->entity_id,
+		.name = name,
 		.first_seen_ns = s->first_seen_ns,
 		.least_bytes = NAN,
 		.born = h->batch_before_ns && s->first_seen_ns > h->batch_before_ns,
@@ -461,20 +513,40 @@ static struct watched *get_process(struct watch *w, const struct watch_sample *s
 	return e;
 }
 
+/* A name may become known, or change with exec: then it is another component, and its chain is for
+ * others to go on with. */
+static int rename_process(const struct watch *w, struct watched *e, const char *component)
+{
+	const char *known = e->chain ? w->components[e->chain->component].name : e->name;
+	char *name;
+
+	if (strncmp(known, component, sizeof(w->components->name) - 1) == 0)
+		return 0;
+	name = strdup(component);
+	if (!name)
+		return -ENOMEM;
+	free(e->name);
+	e->name = name;
+	if (e->chain) {
+		e->chain->bound = false;
+		e->chain = NULL;
+		e->born = false; /* as what it is now it may have been here for long */
+	}
+	return 0;
+}
+
 int watch_see(struct watch *w, const struct watch_sample *s)
 {
 	struct watched *e = get_process(w, s);
 	int r;
 
-	if (!e)
-		return 0;
-	/* Its name may become known, or change with exec, during its first hour. */
-	if (!e->chain && (r = get_component(w, s->component, &e->component)) < 0) {
-		if (r == -ENOMEM)
-			return r;
+	if (!e) {
 		w->crowded++;
 		return 0;
 	}
+	r = rename_process(w, e, s->component);
+	if (r < 0)
+		return r;
 	e->least_bytes = fmin(e->least_bytes, (double)s->anon_bytes);
 	if (s->unix_ns > e->last_seen_ns)
 		e->last_seen_ns = s->unix_ns;
@@ -506,7 +578,7 @@ static int load_norm(void *arg, const char *name, const void *v, size_t n)
 
 	if (r == 0 && n == sizeof(struct norm))
 		memcpy(&l->w->components[i].norm, v, n);
-	return r;
+	return r == -EMSGSIZE ? 0 : r; /* no room: it is learnt anew, if it is met again */
 }
 
 static int load_chain(void *arg, const struct store_chain *row)
@@ -517,6 +589,10 @@ static int load_chain(void *arg, const struct store_chain *row)
 	size_t component;
 	int r = h ? get_component(l->w, row->component, &component) : -ENOMEM;
 
+	if (r == -EMSGSIZE) {
+		l->w->crowded++;
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	c = add_chain(l->w, h, component);
@@ -571,6 +647,9 @@ int watch_load(struct watch *w, struct err *err)
 		l.norms[i] = w->components[i].norm;
 	if (r == 0)
 		r = store_each_hour(w->store, load_hour, &l, err);
+	for (size_t i = 0; i < w->n_hosts && r == 0; i++)
+		if ((r = index_chains(w->hosts[i])) < 0)
+			err_set(err, r, "out of memory");
 	free(l.norms);
 	map_done(&l.by_id);
 	return r;
@@ -664,6 +743,40 @@ double watch_growth_of_day(const struct watch *w, const struct chain *c)
 	return mean_minimum(t, 0) - mean_minimum(t, 24) - (double)(usual * t->birth);
 }
 
+/* Those that no chain is of any more. */
+static int drop_components(struct watch *w)
+{
+	autofree size_t *to = calloc(w->n_components + 1, sizeof(*to));
+	size_t kept = 0;
+	int r = 0;
+
+	if (!to)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->n_hosts; i++)
+		for (size_t k = 0; k < w->hosts[i]->n_chains; k++)
+			to[w->hosts[i]->chains[k]->component] = 1;
+	map_clear(&w->by_component);
+	for (size_t i = 0; i < w->n_components && r == 0; i++) {
+		const char *name = w->components[i].name;
+
+		if (!to[i])
+			continue;
+		r = map_put(&w->by_component, hash_bytes(name, strlen(name), 0), kept);
+		to[i] = kept;
+		if (kept != i)
+			w->components[kept] = w->components[i];
+		kept++;
+	}
+	w->n_components = kept;
+	for (size_t i = 0; i < w->n_hosts; i++)
+		for (size_t k = 0; k < w->hosts[i]->n_chains; k++) {
+			struct chain *c = w->hosts[i]->chains[k];
+
+			c->component = to[c->component];
+		}
+	return r;
+}
+
 int watch_forget(struct watch *w, uint64_t now_ns, struct err *err)
 {
 	autofree uint64_t *ids = calloc(w->n_chains + 1, sizeof(*ids));
@@ -695,6 +808,10 @@ int watch_forget(struct watch *w, uint64_t now_ns, struct err *err)
 			w->n_chains--;
 		}
 		h->n_chains = kept;
+		if (index_chains(h) < 0)
+			return err_set(err, -ENOMEM, "out of memory");
 	}
+	if (w->n_components > WATCH_MAX_COMPONENTS / 2 && drop_components(w) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
 	return n ? store_drop_chains(w->store, ids, n, err) : 0;
 }

@@ -43,12 +43,14 @@ struct chain {
 	double limit_bytes; /* 0: none known */
 	uint64_t cpu_ns;    /* at the end of that hour; 0: not known */
 	bool bound;	    /* a process that was alive at the end of its last hour has it */
+	bool closing;	    /* the hour that is being closed is in it */
+	bool ticketed;	    /* the pipeline's: a ticket is about it */
 };
 
 /* A process in the hour that is going on. */
 struct watched {
 	uint64_t entity_id, first_seen_ns, last_seen_ns;
-	size_t component;
+	char *name;	     /* of its component; owned */
 	struct chain *chain; /* NULL: not alive at the end of an hour yet */
 	double least_bytes;  /* NAN: not seen in this hour */
 	double limit_bytes;
@@ -66,6 +68,7 @@ struct watch_host {
 	struct map by_entity; /* entity id -> index in v */
 	struct chain **chains;
 	size_t n_chains, cap_chains;
+	struct map by_process; /* latest entity id of a chain -> index in chains */
 };
 
 struct watch {
@@ -109,7 +112,7 @@ must_check int watch_see(struct watch *w, const struct watch_sample *s);
 struct chain *watch_next_due(struct watch *w);
 
 /* NULL: none yet. */
-const struct chain *watch_find(const struct watch *w, const char *host, uint64_t entity_id);
+struct chain *watch_find(const struct watch *w, const char *host, uint64_t entity_id);
 
 void watch_judge(const struct watch *w, const struct chain *c, struct detection *ret);
 

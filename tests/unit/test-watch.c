@@ -564,6 +564,171 @@ static void chains_are_forgotten(void **state)
 	assert_int_equal(f->p.watch.n_chains, 1);
 }
 
+/* -- what a second reader found ------------------------------------------------------------- */
+
+static void a_leak_that_has_stopped_is_taken_back(void **state)
+{
+	struct fixture *f = *state;
+
+	minutes_off(f);
+	hours_of(f, 96, 200, 0, 10, "prog");
+	hours_of(f, 72, 200, 1, 10, "prog");
+	assert_int_equal(f->p.n_tickets, 1);
+	assert_int_equal(f->p.tickets[0].detection.verdict, DETECTION_LEAK);
+	hours_of(f, 24 * 6, 272, 0, 10, "prog");
+	assert_int_not_equal(f->p.tickets[0].state, TICKET_CLOSED);
+	hours_of(f, 24 * 10, 272, 0, 10, "prog");
+	assert_int_equal(f->p.tickets[0].state, TICKET_CLOSED);
+	assert_non_null(strstr(f->p.tickets[0].note, "no longer a leak"));
+	/* And may come again. */
+	hours_of(f, 96, 272, 1, 10, "prog");
+	assert_int_equal(f->p.n_tickets, 2);
+}
+
+static void a_name_that_changes_is_another_component(void **state)
+{
+	struct fixture *f = *state;
+
+	minutes_off(f);
+	hours_of(f, 3, 200, 0, 10, "sh");
+	hours_of(f, 96, 200, 0, 10, "java");
+	hours_of(f, 72, 200, 1, 10, "java");
+	assert_int_equal(f->p.n_tickets, 1);
+	assert_string_equal(f->p.tickets[0].component, "java");
+	assert_string_equal(chain_of(f, "a", 10)->row.component, "java");
+}
+
+static void silence_is_not_the_last_hour_again(void **state)
+{
+	struct fixture *f = *state;
+
+	minutes_off(f);
+	fleet(f, 24 * 6, 0, 0);
+	for (unsigned i = 0; i < 20; i++) {
+		char host[16];
+		struct process p = {5, "agentd", "v1", 280};
+
+		snprintf(host, sizeof(host), "host-%u", i);
+		assert_int_equal(batch(f, host, &p, 1), 0);
+	}
+	for (unsigned h = 0; h < 30; h++) {
+		tick(f, HOUR);
+		assert_int_not_equal(f->p.fleet.v[0].verdict.outcome, ANOMALY_ABNORMAL);
+	}
+	assert_int_equal(f->p.n_tickets, 0);
+	assert_int_equal(f->p.fleet.v[0].hosts, 0);
+}
+
+static void a_fleet_ticket_gets_its_campaign_later(void **state)
+{
+	struct fixture *f = *state;
+
+	minutes_off(f);
+	f->p.set.campaign_per_hour = 0;
+	fleet(f, 24 * 14, 8, 0.3);
+	assert_int_equal(f->p.n_tickets, 1);
+	assert_int_equal(f->p.tickets[0].state, TICKET_OPEN);
+	assert_int_equal(f->p.n_orders, 0);
+	f->p.set.campaign_per_hour = 5;
+	/* It goes on from where it was: those eight are large. */
+	for (unsigned h = 0; h < 3; h++) {
+		for (unsigned i = 0; i < 40; i++) {
+			char host[16];
+			struct process p = {5, "agentd", "v1", i < 8 ? 290 : 204};
+
+			snprintf(host, sizeof(host), "host-%u", i);
+			assert_int_equal(batch(f, host, &p, 1), 0);
+		}
+		tick(f, HOUR);
+	}
+	assert_true(f->p.n_orders >= 1);
+}
+
+static void five_versions_at_a_time(void **state)
+{
+	static const char *const names[] = {"v1", "v2", "v3", "v4", "v5"};
+	struct fixture *f = *state;
+
+	minutes_off(f);
+	for (unsigned h = 0; h < 60; h++) {
+		for (unsigned i = 0; i < 40; i++) {
+			unsigned host_no = (i + h) % 40; /* in varying order */
+			unsigned version = h < 20 || host_no < 20 ? 0 : 1 + host_no % 4;
+			struct process p = {5 + version, "agentd", names[version], 200};
+			char host[16];
+
+			p.mib += noise(f);
+			snprintf(host, sizeof(host), "host-%u", host_no);
+			assert_int_equal(batch(f, host, &p, 1), 0);
+		}
+		tick(f, HOUR);
+	}
+	/* None of the four newer ones is on enough hosts; the others keep their first hours. */
+	assert_int_equal(f->p.fleet.v[0].versions.n, FLEET_VERSIONS);
+	for (unsigned i = 0; i < FLEET_VERSIONS; i++)
+		assert_true(f->p.fleet.v[0].versions.v[i].first_hour <= START / HOUR + 21);
+}
+
+static void a_restart_closes_no_ticket_of_the_living(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = ERR_INIT;
+
+	hours_of(f, 96, 200, 0, 10, "prog");
+	hours_of(f, 72, 200, 1, 10, "prog");
+	assert_int_equal(f->p.n_tickets, 1);
+	kill_server(f);
+	now_ns += 20 * 24 * HOUR;
+	open_fixture(f);
+	assert_int_equal(pipeline_tick(&f->p, &err), 0);
+	now_ns += HOUR;
+	assert_int_equal(pipeline_tick(&f->p, &err), 0);
+	assert_int_not_equal(f->p.tickets[0].state, TICKET_CLOSED);
+}
+
+static void two_lives_in_one_hour(void **state)
+{
+	struct fixture *f = *state;
+	const struct chain *c;
+
+	hours_of(f, 10, 200, 0, 10, "prog");
+	for (unsigned i = 0; i < 6; i++) {
+		struct process p = {i < 2 ? 10 : 11, "prog", "", i < 2 ? 200 : 50};
+
+		assert_int_equal(batch(f, "a", &p, 1), 0);
+		tick(f, HOUR / 6);
+	}
+	hours_of(f, 1, 50, 0, 11, "prog");
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(f->p.watch.n_chains, 1);
+		c = f->p.watch.hosts[0]->chains[0];
+		/* The hour is the first life's; the second one begins with the next. */
+		assert_int_equal(c->track.hours, 11);
+		assert_true(track_minimum(&c->track, 0) > 190. * MIB);
+		kill_server(f);
+		open_fixture(f);
+	}
+	hours_of(f, 3, 50, 0, 11, "prog");
+	c = chain_of(f, "a", 11);
+	assert_int_equal(f->p.watch.n_chains, 1);
+	assert_true(c->track.age < 5 && c->track.hours > 11);
+}
+
+static void names_of_the_short_lived_are_not_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 600; i++) {
+		char name[32];
+		struct process v[] = {{1000 + i, name, "", 5}, {1, "init", "", 5}};
+
+		snprintf(name, sizeof(name), "conftest%u", i);
+		assert_int_equal(batch(f, "a", v, 2), 0);
+		tick(f, HOUR / 100);
+	}
+	assert_true(f->p.watch.n_components <= 8);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -585,6 +750,14 @@ int main(void)
 		TEST(habits_are_no_leak),
 		TEST(a_store_of_before_is_taken_over),
 		TEST(chains_are_forgotten),
+		TEST(a_leak_that_has_stopped_is_taken_back),
+		TEST(a_name_that_changes_is_another_component),
+		TEST(silence_is_not_the_last_hour_again),
+		TEST(a_fleet_ticket_gets_its_campaign_later),
+		TEST(five_versions_at_a_time),
+		TEST(a_restart_closes_no_ticket_of_the_living),
+		TEST(two_lives_in_one_hour),
+		TEST(names_of_the_short_lived_are_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
