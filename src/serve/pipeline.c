@@ -259,7 +259,7 @@ unsigned pipeline_tickets_of(const struct pipeline *p, const char *component)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; i < p->n_tickets; i++)
+	for (size_t i = 0; p->tickets && i < p->n_tickets; i++)
 		n += p->tickets[i].state != TICKET_CLOSED &&
 			strcmp(p->tickets[i].component, component) == 0;
 	return n;
