@@ -323,21 +323,24 @@ static int put_fleet(const struct api *a, const struct api_request *q, struct js
 {
 	const struct fleet *f = &a->pipeline->fleet;
 	uint64_t limit = number(q, "limit", 20);
+	size_t n = 0;
 	autofree const struct fleet_component **v =
 		calloc(f->n + 1, sizeof(const struct fleet_component *));
 
 	if (!v)
 		return -ENOMEM;
+	/* Not those that have not been there for a full hour yet. */
 	for (size_t i = 0; i < f->n; i++)
-		v[i] = &f->v[i];
-	qsort(v, f->n, sizeof(const struct fleet_component *), by_anomaly);
+		if (f->v[i].hosts || f->v[i].anomaly)
+			v[n++] = &f->v[i];
+	qsort(v, n, sizeof(const struct fleet_component *), by_anomaly);
 	json_object(j);
 	json_kv(j, string, "schema", "resin.fleet/1");
 	json_kv(j, time, "hour", f->hour * f->hour_ns);
 	json_kv(j, u64, "least_hosts", ANOMALY_MIN_HOSTS);
 	json_key(j, "components");
 	json_array(j);
-	for (size_t i = 0; i < f->n && i < limit; i++)
+	for (size_t i = 0; i < n && i < limit; i++)
 		put_component(j, v[i]);
 	json_array_end(j);
 	json_object_end(j);
