@@ -137,13 +137,13 @@ class HttpSubject(Subject):
     def warm(self):
         """Fills the cache, unless it shall be seen filling; then some of the usual load."""
         for k in range(self.more.get("warm", self.cache_entries)):
-            self.client.get(f"/work?k={k}&g=2")
+            self.client.get(f"/look?k={k}&g=2")
         self.request(self.warm_requests, 0)
 
     def request(self, n, hour):
         keys = self.more.get("keys", 20000)
         for _ in range(n):
-            self.client.get(f"/work?k={zipf(self.rng, keys)}&g={self.rng.randint(5, 60)}")
+            self.client.get(f"/look?k={zipf(self.rng, keys)}&g={self.rng.randint(5, 60)}")
 
     def forget(self, n):
         for i in range(0, n, 200):
@@ -554,7 +554,7 @@ class NginxSubject(Subject):
     def path(self):
         if self.more.get("entries"):
             return f"/cached?k={zipf(self.rng, 400000)}"
-        return f"/work/{self.rng.randint(1, 500)}"
+        return f"/look/{self.rng.randint(1, 500)}"
 
     def request(self, n, hour):
         want = max(2, round(self.expected[hour] / self.mean * self.more.get("clients", 60)))

@@ -2,7 +2,7 @@
  * A small HTTP service with a bounded cache, garbage, and two paths that forget: a static map on
  * the heap and buffers outside of it.
  *
- * /work?k=ID&g=KIB looks ID up, computes it when it is not there, makes garbage;
+ * /look?k=ID&g=KIB looks ID up, computes it when it is not there, makes garbage;
  * /leak?n=N&b=BYTES puts N arrays into a static map; /direct?n=N&b=BYTES keeps N direct buffers.
  * Prints its port. First argument: entries of the cache.
  */
@@ -68,7 +68,7 @@ public class Service {
 		s.createContext("/", x -> {
 			String path = x.getRequestURI().getPath(), q = x.getRequestURI().getQuery();
 			int n = q == null ? 0 : number(q, "n"), b = q == null ? 0 : number(q, "b");
-			if (path.equals("/work"))
+			if (path.equals("/look"))
 				sink = work(cache, number(q, "k"), number(q, "g"));
 			for (int i = 0; path.equals("/leak") && i < n; i++)
 				audit.put(serial++, new byte[b - 80]);

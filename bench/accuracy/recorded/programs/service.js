@@ -1,7 +1,7 @@
 /*
  * A small HTTP service with a bounded cache, sessions that expire, garbage, and a path that forgets.
  *
- *   /work?k=ID&g=KIB   looks ID up in the cache, computes it when it is not there, makes garbage
+ *   /look?k=ID&g=KIB   looks ID up in the cache, computes it when it is not there, makes garbage
  *   /leak?n=N&b=BYTES  keeps N closures (or, with KIND=buffer, buffers outside of V8's heap)
  *   /session           a session that expires by itself
  *
@@ -57,7 +57,7 @@ setInterval(() => {
 const server = http.createServer((req, res) => {
 	const url = new URL(req.url, 'http://localhost'), q = url.searchParams;
 	let body = 'ok';
-	if (url.pathname === '/work') {
+	if (url.pathname === '/look') {
 		const rows = [];
 		for (let i = 0; i < +q.get('g') * 8; i++)
 			rows.push({ i, text: 'row ' + i });

@@ -1,6 +1,6 @@
 """A small HTTP service with a bounded cache, garbage, and a list that only grows.
 
-/work?k=ID&g=KIB looks ID up, computes it when it is not there, makes garbage; /leak?n=N&b=BYTES
+/look?k=ID&g=KIB looks ID up, computes it when it is not there, makes garbage; /leak?n=N&b=BYTES
 appends N records to a history that nobody reads; /report?n=N builds something large and drops it.
 Prints its port. CACHE: entries of the cache.
 """
@@ -39,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         q = {k: int(v) for k, v in urllib.parse.parse_qsl(query)}
         body = b"ok"
-        if path == "/work":
+        if path == "/look":
             rows = [{"i": i, "text": f"row {i}"} for i in range(q["g"] * 4)]
             body = json.dumps({"v": len(look(q["k"])), "rows": rows[:20]}).encode()
         elif path == "/leak":
