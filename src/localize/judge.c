@@ -270,15 +270,22 @@ static void describe(struct detection *d, const struct track *t, const struct tr
 	say_why(d, t, rules, k);
 }
 
+static uint32_t silence_of(const struct track *t)
+{
+	return t->alarm_block > GOES_ON_HOURS ? t->alarm_block : GOES_ON_HOURS;
+}
+
+bool judge_alarm_goes_on(const struct track *t)
+{
+	return t->last_alarm != TRACK_NEVER && t->hours - t->last_alarm <= silence_of(t);
+}
+
 void judge_track(const struct track *t, const struct track_rules *rules, uint64_t end_ns,
 	uint64_t hour_ns, double limit_bytes, struct detection *ret)
 {
 	const struct track_look *k = telling_look(t);
 	bool alarmed = t->first_alarm != TRACK_NEVER;
-	/* A coarse level speaks only when one of its blocks ends. */
-	uint32_t silence = t->alarm_block > GOES_ON_HOURS ? t->alarm_block : GOES_ON_HOURS;
 	uint32_t quiet = alarmed ? t->hours - t->last_alarm : 0;
-	bool goes_on = alarmed && quiet <= silence;
 
 	*ret = (struct detection){.verdict = DETECTION_UNKNOWN, .pattern = PATTERN_NONE};
 	for (uint32_t ago = 0; ago < t->hours && ago < TRACK_MINIMA; ago++) {
@@ -293,10 +300,10 @@ void judge_track(const struct track *t, const struct track_rules *rules, uint64_
 	ret->behaviour = behaviour_of(t, k);
 	if (k && k->z > 0 && k->state != TRACK_FLAT)
 		describe(ret, t, rules, k, end_ns, hour_ns);
-	if (goes_on) {
+	if (judge_alarm_goes_on(t)) {
 		ret->verdict = DETECTION_LEAK;
 		ret->behaviour = BEHAVIOUR_KIND_LEAK;
-	} else if (alarmed && quiet <= silence + WEEK) {
+	} else if (alarmed && quiet <= silence_of(t) + WEEK) {
 		ret->verdict = DETECTION_WATCH;
 		reason(ret, "it was called a leak, but has not gone on for the last day");
 	} else if (k) {

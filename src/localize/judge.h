@@ -15,6 +15,10 @@
 void judge_track(const struct track *t, const struct track_rules *rules, uint64_t end_ns,
 	uint64_t hour_ns, double limit_bytes, struct detection *ret);
 
+/* The latest alarm still counts: it was within a day, or within a block of the level that raised
+ * it, which speaks only when one ends. */
+bool judge_alarm_goes_on(const struct track *t);
+
 const char *track_state_name(enum track_state s);
 
 #endif

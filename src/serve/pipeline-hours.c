@@ -107,21 +107,13 @@ static int on_no_leak(
 	return pipeline_close_ticket(p, t, why, err);
 }
 
-/* A coarse level speaks only when one of its blocks ends, and a ticket may have been refused or not
- * been written when it spoke: what the judge takes to go on is asked for every hour. */
-static bool alarm_goes_on(const struct track *t)
-{
-	uint32_t silence = t->alarm_block > 24 ? t->alarm_block : 24;
-
-	return t->last_alarm != TRACK_NEVER && t->hours - t->last_alarm <= silence;
-}
-
 static int judge_chain(struct pipeline *p, struct chain *c, struct err *err)
 {
 	struct detection d;
 
-	/* Nearly all of them, nearly always. */
-	if (!c->ticketed && !alarm_goes_on(&c->track))
+	/* Nearly all of them, nearly always. Not only in the hour of the alarm: its ticket may have
+	 * been refused then, or not been written. */
+	if (!c->ticketed && !judge_alarm_goes_on(&c->track))
 		return 0;
 	watch_judge(&p->watch, c, &d);
 	if (d.verdict != DETECTION_LEAK)
